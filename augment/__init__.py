@@ -1,0 +1,1 @@
+"""Planning new samples from old ones (recipes) and making their files."""

@@ -1,0 +1,74 @@
+"""Files that appear whole or not at all, digests of bytes, and paths that stay inside their root."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+from pathlib import Path
+
+from curate.errors import CarpusError, ManifestError
+
+
+def digest_bytes(data: bytes) -> str:
+    """``sha256:`` and the hexadecimal digest of some bytes."""
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def digest_file(path: Path) -> str:
+    """The digest of a file's bytes; every byte is read."""
+    state = hashlib.sha256()
+    with open(path, "rb") as stream:
+        while block := stream.read(1 << 20):
+            state.update(block)
+    return "sha256:" + state.hexdigest()
+
+
+def sync_folder(folder: Path) -> None:
+    """Make a rename in a folder durable, where the system lets folders be opened."""
+    with contextlib.suppress(PermissionError):
+        handle = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        finally:
+            os.close(handle)
+
+
+def write_atomically(path: Path, data: bytes, durable: bool = False) -> None:
+    """Write through a temporary file in the same folder and one rename.
+
+    Args:
+        durable: also wait for the disk; for the files on which a version's name depends.
+
+    Raises:
+        CarpusError: the disk is full or the folder cannot be written; the old file, if any, is untouched.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with open(temporary, "wb") as stream:
+            stream.write(data)
+            if durable:
+                stream.flush()
+                os.fsync(stream.fileno())
+        os.replace(temporary, path)
+        if durable:
+            sync_folder(path.parent)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise CarpusError(path, f"cannot be written: {error.strerror or error}") from None
+
+
+def inside(root: Path, relative: str) -> Path:
+    """The file that a path in a manifest means; raises when it would leave the data set's root.
+
+    Links are followed: one that points outside the root is refused as well.
+    """
+    if not relative or "\0" in relative or Path(relative).is_absolute():
+        raise ManifestError(relative, "is not a path inside the data set")
+    path = root / relative
+    if not path.resolve().is_relative_to(root.resolve()):
+        raise ManifestError(relative, "leaves the data set's folder")
+    return path

@@ -1,0 +1,95 @@
+"""Patients' data from a spreadsheet: Korean or English headers, junk characters in cells, more rows than patients."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from pathlib import Path
+from typing import Any
+
+from curate.errors import CarpusError
+
+_COLUMNS = {
+    "id": "id",
+    "나이": "age",
+    "age": "age",
+    "성별": "sex",
+    "sex": "sex",
+    "gender": "sex",
+    "체중": "weight",
+    "weight": "weight",
+    "키": "height",
+    "height": "height",
+}
+_SEX = {"남": "male", "남자": "male", "m": "male", "male": "male", "여": "female", "여자": "female", "f": "female",
+        "female": "female"}
+_JUNK = re.compile(r"_x[0-9A-Fa-f]{4}_|[\x00-\x1f\x7f]")
+
+
+def clean(value: Any) -> Any:
+    """A cell without escaped or raw control characters and outer blanks; an empty one is ``None``."""
+    if isinstance(value, str):
+        value = _JUNK.sub("", value).strip()
+        return value or None
+    return value
+
+
+def _column(header: Any) -> str | None:
+    text = clean(header)
+    if not isinstance(text, str):
+        return "note"
+    name = re.split(r"[(\[（]", text)[0].strip().lower()
+    return _COLUMNS.get(name)
+
+
+def _number(value: Any) -> float | int | None:
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return None
+    if number != number or abs(number) == float("inf"):
+        return None
+    return int(number) if number.is_integer() else number
+
+
+def patient_number(group: str) -> int | None:
+    """The number in a patient folder's name: ``ID003`` is 3."""
+    digits = re.search(r"(\d+)\s*$", group)
+    return int(digits.group(1)) if digits else None
+
+
+def read_meta(path: Path) -> dict[int, dict[str, Any]]:
+    """Patient number -> {age, sex, weight, height, note}, each only where known.
+
+    Raises:
+        CarpusError: not a spreadsheet, no ID column, or a patient given twice with different data.
+    """
+    import openpyxl  # slow to import; needed once
+    from openpyxl.utils.exceptions import InvalidFileException
+
+    try:
+        book = openpyxl.load_workbook(path, read_only=True, data_only=True)
+        rows = [[c for c in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        book.close()
+    except (OSError, InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
+        raise CarpusError(path, f"is not a spreadsheet that can be read: {error}") from None
+    header = [_column(h) for h in rows[0]] if rows else []
+    if "id" not in header:
+        raise CarpusError(path, "has no ID column")
+    patients: dict[int, dict[str, Any]] = {}
+    for number, row in enumerate(rows[1:], start=2):
+        cells = {name: clean(value) for name, value in zip(header, row, strict=False) if name}
+        key = _number(cells.pop("id"))
+        if key is None:
+            continue
+        facts: dict[str, Any] = {}
+        for name in ("age", "weight", "height"):
+            if (value := _number(cells.get(name))) is not None:
+                facts[name] = value
+        if (sex := _SEX.get(str(cells.get("sex") or "").lower())) is not None:
+            facts["sex"] = sex
+        if cells.get("note") is not None:
+            facts["note"] = str(cells["note"])
+        if patients.setdefault(int(key), facts) != facts:
+            raise CarpusError(path, f"row {number}: patient {int(key)} is given twice with different data")
+    return patients

@@ -1,0 +1,168 @@
+"""Naming a version: all of it or nothing.
+
+Order of writes: the split's table, the version's table, then the head, each through a temporary file and one rename,
+each on disk before the next. Only the head names anything, so a crash at any point leaves the old manifest and at
+most an unnamed file, which the next run writes again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import hashlib
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import filelock
+import orjson
+
+from curate.errors import LockedError, ManifestError
+from curate.files import digest_bytes, inside, write_atomically
+from curate.manifest.head import NAME, TABLES, head_bytes
+from curate.manifest.row import SampleRow
+from curate.manifest.splits import TEST, split_bytes
+from curate.manifest.store import Manifest, Version
+from curate.manifest.table import to_bytes, to_table
+from curate.software import versions_of_libraries
+
+
+@contextlib.contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Hold the data set's write lock; the system frees it when its holder ends, however it ends.
+
+    Raises:
+        LockedError: another process holds it; says which.
+    """
+    folder = root / TABLES
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise ManifestError(folder, f"cannot be made: {error.strerror or error}") from None
+    place, holder = folder / ".lock", folder / ".lock.holder"
+    lock = filelock.FileLock(place, timeout=0)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        with contextlib.suppress(OSError):
+            who = holder.read_text(encoding="utf-8").strip()
+            raise LockedError(root / NAME, f"is being written by {who}; wait for it or stop it") from None
+        raise LockedError(root / NAME, "is being written by another process; wait for it or stop it") from None
+    except OSError as error:
+        raise ManifestError(place, f"cannot be locked: {error.strerror or error}") from None
+    try:
+        with contextlib.suppress(OSError):
+            holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            holder.unlink()
+        lock.release()
+
+
+def version_digest(
+    parent: str | None, step: Mapping[str, Any], classes: Sequence[str], split_digest: str,
+    put: Sequence[SampleRow], drop: Sequence[str],
+) -> str:
+    """What a version is: its parent's digest, its step, its split, and the identity of every sample it changed.
+
+    File digests are left out: a virtual version and the same version with its files written are the same version.
+    """
+    state = hashlib.sha256()
+    head = {"parent": parent, "step": dict(step), "classes": list(classes), "split": split_digest}
+    state.update(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
+    for row in sorted(put, key=lambda r: r.id):
+        state.update(f"\n{row.id}\t{row.digest}\t{row.group}\t{','.join(row.tags)}".encode())
+    for name in sorted(drop):
+        state.update(f"\n-{name}".encode())
+    return "sha256:" + state.hexdigest()
+
+
+def _head_or_new(root: Path, name: str | None, classes: Sequence[str]) -> dict[str, Any]:
+    if (root / NAME).exists():
+        return copy.deepcopy(Manifest(root / NAME).head)
+    return {"carpus": 1, "name": name or root.name, "classes": list(classes), "splits": {}, "versions": {}}
+
+
+def commit_version(
+    root: Path,
+    *,
+    name: str,
+    parent: Version | None,
+    step: Mapping[str, Any],
+    put: Sequence[SampleRow] = (),
+    drop: Sequence[str] = (),
+    new_split: tuple[str, Mapping[str, int], Mapping[str, Any]] | None = None,
+    classes: Sequence[str] = (),
+    dataset: str | None = None,
+    refused: Sequence[Mapping[str, str]] = (),
+) -> Version:
+    """Write a version's table and then its name. The caller holds ``writing(root)``.
+
+    Args:
+        name: of the version, not in use.
+        parent: ``None`` for a first version.
+        step: what made it, plain data with a ``name``.
+        put, drop: samples added or replaced, ids that are gone.
+        new_split: (name, group -> fold, settings) when this version brings a split; else the parent's is used.
+        classes, dataset: for a new manifest only.
+        refused: files that could not enter, listed with the version.
+
+    Raises:
+        ManifestError: the name is in use. CarpusError: a file could not be written; the manifest is as it was.
+    """
+    head = _head_or_new(root, dataset, classes)
+    if name in head["versions"]:
+        raise ManifestError(root / NAME, f"version {name} exists and versions never change")
+    if new_split is not None:
+        split, fold_of, settings = new_split
+        data = split_bytes(fold_of)
+        file = f"{TABLES}/splits/{split}.csv"
+        entry = {"file": file, "digest": digest_bytes(data), "groups": len(fold_of), **settings}
+        if split in head["splits"] and head["splits"][split] != entry:
+            raise ManifestError(root / NAME, f"split {split} exists and splits never change")
+        write_atomically(inside(root, file), data, durable=True)
+        head["splits"][split] = entry
+    else:
+        split = parent.split
+    data = to_bytes(to_table(put, drop))
+    file = f"{TABLES}/{name}.parquet"
+    write_atomically(inside(root, file), data, durable=True)
+    before = set() if parent is None else set(parent.table(["id"])["id"].to_pylist())
+    after = (before - set(drop)) | {r.id for r in put}
+    entry = {
+        "parent": None if parent is None else parent.name,
+        "step": dict(step),
+        "split": split,
+        "samples": len(after),
+        "digest": version_digest(
+            None if parent is None else parent.digest, step, head["classes"], head["splits"][split]["digest"], put, drop
+        ),
+        "table": {"file": file, "rows": len(put) + len(drop), "digest": digest_bytes(data)},
+        "made_with": versions_of_libraries(),
+    }
+    if refused:
+        entry["refused"] = [dict(r) for r in refused]
+    head["versions"][name] = entry
+    write_atomically(root / NAME, head_bytes(head), durable=True)
+    return Manifest(root / NAME).version(name)
+
+
+def same_step(manifest: Manifest, parent: Version | None, step: Mapping[str, Any]) -> Version | None:
+    """An existing version made from the same parent by the same step: asking twice is a no-op that says so."""
+    name = None if parent is None else parent.name
+    for version in manifest.versions():
+        if version.parent == name and dict(version.step) == dict(step):
+            return version
+    return None
+
+
+def next_split_name(manifest: Manifest | None) -> str:
+    """s1, s2, ...: one more than the splits there are."""
+    return f"s{1 if manifest is None else len(manifest.head['splits']) + 1}"
+
+
+def fold_label(fold: int) -> str:
+    """A fold as people read it."""
+    return "test" if fold == TEST else str(fold)

@@ -1,0 +1,74 @@
+"""``data_manifest.yaml``: the short, readable head that names every version and the digests of its tables."""
+
+from __future__ import annotations
+
+import json
+from functools import lru_cache
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from curate.errors import ManifestError
+from curate.yaml import dump_yaml, load_yaml
+
+NAME = "data_manifest.yaml"
+TABLES = "data_manifest"
+
+
+@lru_cache
+def _validator():
+    import jsonschema  # takes a tenth of a second: only where a head is read
+
+    text = resources.files("curate").joinpath("schema/data_manifest.json").read_text()
+    return jsonschema.Draft202012Validator(json.loads(text))
+
+
+def find_manifest(start: Path | None = None) -> Path:
+    """The manifest of the current folder or the nearest parent that has one, or the one given.
+
+    Args:
+        start: a manifest file, or a folder to begin at.
+
+    Raises:
+        ManifestError: there is none.
+    """
+    if start is not None and start.is_file():
+        return start
+    folder = (start or Path()).absolute()
+    if start is not None:  # an explicit place is meant as given
+        if (folder / NAME).is_file():
+            return folder / NAME
+        raise ManifestError(folder, f"has no {NAME}; `curate init` makes one")
+    for place in (folder, *folder.parents):
+        if (place / NAME).is_file():
+            return place / NAME
+    raise ManifestError(folder, f"no {NAME} here or in a folder above; `curate init` makes one")
+
+
+def read_head(path: Path) -> dict[str, Any]:
+    """Read and validate a head.
+
+    Raises:
+        ManifestError: unreadable, not YAML, not according to the schema, or a version whose parent or split is missing.
+    """
+    head = load_yaml(path, ManifestError)
+    problem = next(iter(sorted(_validator().iter_errors(head), key=lambda e: list(map(str, e.path)))), None)
+    if problem is not None:
+        where = "/".join(map(str, problem.path)) or "top level"
+        raise ManifestError(path, f"{where}: {problem.message[:200]}")
+    seen: set[str] = set()
+    for name, version in head["versions"].items():
+        if version["parent"] is not None and version["parent"] not in seen:
+            raise ManifestError(path, f"{name}: its parent {version['parent']} does not come before it")
+        if version["split"] not in head["splits"]:
+            raise ManifestError(path, f"{name}: its split {version['split']} is not in the manifest")
+        seen.add(name)
+    return head
+
+
+def head_bytes(head: dict[str, Any]) -> bytes:
+    """A head as YAML, validated first, so that nothing unreadable is ever written."""
+    problem = next(iter(_validator().iter_errors(head)), None)
+    if problem is not None:
+        raise ManifestError(NAME, f"would not be valid: {problem.message[:200]}")
+    return dump_yaml(head)

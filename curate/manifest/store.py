@@ -1,0 +1,191 @@
+"""A manifest on disk and the versions in it, for reading."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from curate.errors import ManifestError, UsageError
+from curate.files import inside
+from curate.manifest.head import TABLES, find_manifest, read_head
+from curate.manifest.row import SampleRow
+from curate.manifest.splits import read_split
+from curate.manifest.table import read_table, rows_of
+
+
+@dataclass(frozen=True, eq=False)
+class Version:
+    """A named, immutable set of samples: its parent's, and what its own step changed."""
+
+    manifest: Manifest
+    name: str
+    entry: Mapping[str, Any]
+    verify: bool = True
+
+    @property
+    def parent(self) -> str | None:
+        return self.entry["parent"]
+
+    @property
+    def step(self) -> Mapping[str, Any]:
+        return self.entry["step"]
+
+    @property
+    def digest(self) -> str:
+        return self.entry["digest"]
+
+    @property
+    def split(self) -> str:
+        return self.entry["split"]
+
+    @property
+    def split_digest(self) -> str:
+        return self.manifest.head["splits"][self.split]["digest"]
+
+    @property
+    def folds(self) -> int:
+        return self.manifest.head["splits"][self.split]["folds"]
+
+    def __len__(self) -> int:
+        return self.entry["samples"]
+
+    @cached_property
+    def fold_of(self) -> dict[str, int]:
+        """group -> fold, -1 for test."""
+        info = self.manifest.head["splits"][self.split]
+        return read_split(inside(self.manifest.root, info["file"]), info["digest"] if self.verify else None)
+
+    def own_table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """The rows that this version's own step wrote."""
+        info = self.entry["table"]
+        path = inside(self.manifest.root, info["file"])
+        return read_table(path, info["digest"] if self.verify else None, columns)
+
+    def table(self, columns: Sequence[str] | None = None) -> pa.Table:
+        """Every row of this version, as an Arrow table sorted by table then id: made to filter without objects.
+
+        Args:
+            columns: only these (and ``op`` and ``id``, which the overlay of versions needs).
+        """
+        wanted = None if columns is None else list(dict.fromkeys(["op", "id", *columns]))
+        layers: list[pa.Table] = []
+        hidden: set[str] = set()
+        for version in self.chain():
+            layer = version.own_table(wanted)
+            if hidden:
+                layer = layer.filter(pc.invert(pc.is_in(layer["id"], pa.array(sorted(hidden)))))
+            if version.parent is not None and version.entry["step"].get("replaces", True):
+                hidden.update(layer["id"].to_pylist())
+            layers.append(layer.filter(pc.equal(layer["op"], "put")))
+        return pa.concat_tables(reversed(layers))
+
+    def chain(self) -> list[Version]:
+        """This version and those it was made from, newest first."""
+        result, name = [], self.name
+        while name is not None:
+            result.append(Version(self.manifest, name, self.manifest.head["versions"][name], self.verify))
+            name = result[-1].parent
+        return result
+
+    @cached_property
+    def samples(self) -> tuple[SampleRow, ...]:
+        """Every sample, sorted by id."""
+        return tuple(sorted(rows_of(self.table(), self.fold_of), key=lambda r: r.id))
+
+    @cached_property
+    def by_id(self) -> dict[str, SampleRow]:
+        return {row.id: row for row in self.samples}
+
+    @cached_property
+    def known(self) -> dict[str, SampleRow]:
+        """This version's samples, and those of earlier versions from which its children may still descend."""
+        rows: dict[str, SampleRow] = {}
+        for version in reversed(self.chain()):
+            rows.update((r.id, r) for r in rows_of(version.own_table(), version.fold_of))
+        return rows | self.by_id
+
+    @property
+    def root(self) -> Path:
+        """The folder to which all paths are relative."""
+        return self.manifest.root
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return self.manifest.classes
+
+    def row(self, sample: str) -> SampleRow:
+        """One sample's row; raises ``UsageError`` when this version has none of that id."""
+        if sample not in self.by_id:
+            raise UsageError(sample, f"is no sample of {self.name}")
+        return self.by_id[sample]
+
+
+class Manifest:
+    """A data set's versions. Reading never waits for a writer: the head is replaced in one rename."""
+
+    def __init__(self, path: Path):
+        self.path = Path(os.path.abspath(path))
+        self.head = read_head(self.path)
+
+    @classmethod
+    def find(cls, place: str | os.PathLike | None = None) -> Manifest:
+        """Open the manifest here, in a parent folder, or at the given file or folder."""
+        return cls(find_manifest(None if place is None else Path(place)))
+
+    open = find
+
+    @property
+    def root(self) -> Path:
+        """The folder to which all paths are relative."""
+        return self.path.parent
+
+    @property
+    def tables(self) -> Path:
+        """The folder of tables, splits and flags."""
+        return self.root / TABLES
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        return tuple(self.head["classes"])
+
+    def versions(self) -> tuple[Version, ...]:
+        """All versions, oldest first."""
+        return tuple(Version(self, name, entry) for name, entry in self.head["versions"].items())
+
+    def version(self, name: str | None = None, verify: bool = True) -> Version:
+        """A version by name; the newest when none is given.
+
+        Args:
+            verify: check the tables' digests when they are read.
+
+        Raises:
+            UsageError: there is no version of that name.
+        """
+        names = list(self.head["versions"])
+        name = names[-1] if name is None else name
+        if name not in self.head["versions"]:
+            raise UsageError(name, f"is no version of this manifest; there are: {', '.join(names)}")
+        return Version(self, name, self.head["versions"][name], verify)
+
+    def next_name(self) -> str:
+        """v1, v2, ...: one more than the highest."""
+        numbers = [int(n[1:]) for n in self.head["versions"] if n[:1] == "v" and n[1:].isdigit()]
+        return f"v{max(numbers, default=0) + 1}"
+
+    def file(self, relative: str) -> Path:
+        """The place of a file that a row names; raises ``ManifestError`` when it would leave the data set."""
+        return inside(self.root, relative)
+
+
+def require_version(manifest: Manifest, name: str | None) -> Version:
+    """The named version, or the newest, with a manifest that has at least one."""
+    if not manifest.head["versions"]:
+        raise ManifestError(manifest.path, "has no versions")
+    return manifest.version(name)

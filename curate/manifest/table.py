@@ -1,0 +1,149 @@
+"""Tables of samples on disk: one Parquet file a version, holding only what that version changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+
+import orjson
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from curate.errors import ManifestError
+from curate.files import digest_bytes
+from curate.manifest.row import SampleRow
+
+SCHEMA = pa.schema(
+    [
+        ("op", pa.string()),  # "put": added or replaced; "drop": gone from this version on
+        ("id", pa.string()),
+        ("image", pa.string()),
+        ("labels", pa.string()),
+        ("group", pa.string()),
+        ("fold", pa.int32()),  # of a child, as planned; an original's comes from the split
+        ("side", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("tags", pa.list_(pa.string())),
+        ("parents", pa.list_(pa.string())),
+        ("recipe", pa.string()),  # canonical JSON
+        ("digest", pa.string()),
+        ("pixels", pa.string()),
+        ("file", pa.string()),
+        ("label_file", pa.string()),
+        ("meta", pa.string()),  # JSON
+        ("dropped", pa.string()),  # JSON
+    ]
+)
+
+
+def _json(value) -> str | None:
+    return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
+
+
+def to_table(put: Iterable[SampleRow], drop: Sequence[str] = ()) -> pa.Table:
+    """Rows as an Arrow table, sorted by id, puts before drops."""
+    records = [
+        {
+            "op": "put",
+            "id": r.id,
+            "image": r.image,
+            "labels": r.labels,
+            "group": r.group,
+            "fold": r.fold if r.recipe is not None else None,
+            "side": r.side,
+            "width": r.width,
+            "height": r.height,
+            "tags": list(r.tags),
+            "parents": list(r.parents),
+            "recipe": _json(r.recipe),
+            "digest": r.digest,
+            "pixels": r.pixels,
+            "file": r.file,
+            "label_file": r.label_file,
+            "meta": _json(dict(r.meta)),
+            "dropped": _json(r.dropped),
+        }
+        for r in sorted(put, key=lambda r: r.id)
+    ]
+    records += [{"op": "drop", "id": name} for name in sorted(drop)]
+    return pa.Table.from_pylist(records, schema=SCHEMA)
+
+
+def to_bytes(table: pa.Table) -> bytes:
+    """A table as the bytes of a Parquet file; the same table gives the same bytes with the same pyarrow."""
+    sink = BytesIO()
+    pq.write_table(table, sink, compression="zstd", compression_level=3, write_statistics=True)
+    return sink.getvalue()
+
+
+def read_table(path: Path, digest: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a version's table.
+
+    Args:
+        digest: expected digest of the file's bytes; ``None`` skips the check.
+        columns: only these, for a filter that needs few of them.
+
+    Raises:
+        ManifestError: missing, not Parquet, other columns, or other bytes than the head says.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(path, f"table cannot be read: {error.strerror or error}") from None
+    if digest is not None and digest_bytes(data) != digest:
+        raise ManifestError(path, "table does not match the digest in the manifest: it was changed or damaged")
+    try:
+        table = pq.read_table(pa.BufferReader(data), columns=list(columns) if columns else None)
+    except (pa.ArrowException, OSError) as error:
+        raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
+    expected = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])
+    if not table.schema.equals(expected):
+        raise ManifestError(path, "table has other columns than this version of carpus writes")
+    return table
+
+
+def rows_of(table: pa.Table, fold_of: dict[str, int]) -> list[SampleRow]:
+    """The "put" rows of a table as objects.
+
+    Args:
+        fold_of: group -> fold, -1 for test: where originals get their fold from.
+
+    Raises:
+        ManifestError: an original's group is not in the split.
+    """
+    result = []
+    for r in table.to_pylist():
+        if r["op"] != "put":
+            continue
+        recipe = orjson.loads(r["recipe"]) if r["recipe"] else None
+        if recipe is None:
+            if r["group"] not in fold_of:
+                raise ManifestError(r["id"], f"group {r['group']} is not in the split")
+            fold = fold_of[r["group"]]
+        else:
+            fold = r["fold"]
+        result.append(
+            SampleRow(
+                id=r["id"],
+                image=r["image"],
+                labels=r["labels"],
+                group=r["group"],
+                fold=None if fold is None or fold < 0 else fold,
+                split="test" if fold is None or fold < 0 else "train",
+                side=r["side"],
+                width=r["width"],
+                height=r["height"],
+                tags=tuple(r["tags"] or ()),
+                parents=tuple(r["parents"] or ()),
+                recipe=recipe,
+                digest=r["digest"],
+                pixels=r["pixels"],
+                file=r["file"],
+                label_file=r["label_file"],
+                meta=orjson.loads(r["meta"]) if r["meta"] else {},
+                dropped=orjson.loads(r["dropped"]) if r["dropped"] else None,
+            )
+        )
+    return result

@@ -1,0 +1,1 @@
+"""The ground floor: annotations, geometry, pixels, recipes and the one renderer."""

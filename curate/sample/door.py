@@ -1,0 +1,104 @@
+"""Validity at the door: points from a file become a valid polygon, a told repair, or a named refusal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from shapely.geometry import MultiPolygon, Polygon
+
+from curate.errors import LabelError
+from curate.sample.geometry import as_areal, clip, frame, polygonal_parts
+
+MAX_VERTICES = 1_000_000
+"""More points than this in one ring are refused before any geometry is built."""
+
+CERTAIN = 0.01
+"""A crossing ring is repaired when the area that its repair could be wrong about is under this share of its area."""
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A polygon that may enter.
+
+    Attributes:
+        geometry: valid and not empty, inside the frame.
+        repairs: what was changed, one phrase each; empty when the points are used as they stood.
+    """
+
+    geometry: Polygon | MultiPolygon
+    repairs: tuple[str, ...]
+
+
+def ring(points: Sequence, path: str, label: str) -> np.ndarray:
+    """Points as a float64 array of shape (n, 2), without consecutive repeats and without the closing point.
+
+    Raises:
+        LabelError: not pairs of finite numbers, too many, or fewer than three different points.
+    """
+    if len(points) > MAX_VERTICES:
+        raise LabelError(path, f"{label}: {len(points)} points, more than {MAX_VERTICES}")
+    try:
+        array = np.array(points, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise LabelError(path, f"{label}: points are not pairs of numbers") from None
+    if array.size == 0:
+        raise LabelError(path, f"{label}: polygon without points")
+    if array.ndim != 2 or array.shape[1] != 2:
+        raise LabelError(path, f"{label}: points have shape {array.shape}, expected (n, 2)")
+    if not np.isfinite(array).all():
+        where = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
+        raise LabelError(path, f"{label}: point {where} is not a finite number")
+    if np.abs(array).max() > 1e7:
+        raise LabelError(path, f"{label}: a coordinate of {np.abs(array).max():.3g} cannot be a pixel")
+    array = array[np.any(array != np.roll(array, 1, axis=0), axis=1)]
+    if len(np.unique(array, axis=0)) < 3:
+        raise LabelError(path, f"{label}: fewer than 3 different points make no polygon")
+    return array
+
+
+def _shoelace(points: np.ndarray) -> float:
+    x, y = (points - points[0]).T
+    return 0.5 * float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+
+
+def admit(
+    outer: Sequence, holes: Sequence[Sequence], size: tuple[int, int], path: str, label: str
+) -> Admitted:
+    """One outer ring and its holes as a valid polygon inside a picture of ``size`` = (width, height).
+
+    A ring that touches or crosses itself is repaired when the repair is certain: the region that its
+    winding encloses and the repaired region agree in area to ``CERTAIN`` (a spur, a touching vertex, a
+    tiny digitising loop). A figure of eight does not, and is refused.
+
+    Raises:
+        LabelError: names the file, the label and the fault.
+    """
+    rings = [ring(outer, path, label), *(ring(h, path, label) for h in holes)]
+    repairs = []
+    given = len(outer) + sum(len(h) for h in holes)
+    closed = sum(len(h) > 1 and tuple(h[0]) == tuple(h[-1]) for h in [outer, *holes])
+    repeats = given - closed - sum(len(r) for r in rings)
+    if repeats > 0:
+        repairs.append(f"{repeats} repeated points left out")
+    geometry: Polygon | MultiPolygon = Polygon(rings[0], rings[1:])
+    if not geometry.is_valid:
+        reason = shapely.is_valid_reason(geometry)
+        wound = abs(_shoelace(rings[0])) - sum(abs(_shoelace(h)) for h in rings[1:])
+        fixed = as_areal(polygonal_parts(shapely.make_valid(geometry)))
+        doubt = abs(wound - fixed.area)
+        if fixed.is_empty or not fixed.is_valid or doubt > CERTAIN * fixed.area:
+            raise LabelError(path, f"{label}: {reason.lower()}, and no repair of it is certain")
+        repairs.append(f"{reason.split('[')[0].lower()} mended ({doubt:.3g} px² in doubt)")
+        geometry = fixed
+    inside = clip(geometry, frame(*size))
+    if inside.is_empty:
+        raise LabelError(path, f"{label}: lies outside the picture of {size[0]} x {size[1]}")
+    if inside is not geometry:
+        lost = geometry.area - inside.area
+        if not math.isclose(lost, 0.0, abs_tol=1e-9):
+            repairs.append(f"{lost:.4g} px² outside the picture cut off")
+    return Admitted(inside, tuple(repairs))

@@ -1,0 +1,161 @@
+"""Label files: the competition's, and those that carpus writes for derived samples.
+
+Quirks, kept and never trusted: ``filename`` ends in .jpg though the picture is .png; ``metadata`` holds another size,
+while the points are in the picture's own pixels. Files that carpus writes have the same keys, with float points,
+``holes`` beside the outer ring, and where each annotation came from in ``attributes``.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+from shapely.geometry import Polygon
+
+from curate.errors import LabelError
+from curate.sample.annotation import Annotation
+from curate.sample.door import admit
+
+MAX_BYTES = 256 << 20
+
+
+@dataclass(frozen=True)
+class Labels:
+    """A label file as read.
+
+    Attributes:
+        annotations: in the order of the file.
+        repairs: one sentence for each polygon that was not used as it stood.
+    """
+
+    annotations: tuple[Annotation, ...]
+    repairs: tuple[str, ...]
+
+
+def load_json(data: bytes, path: str | os.PathLike) -> Any:
+    """Parse JSON strictly: no NaN, no Infinity.
+
+    Raises:
+        LabelError: too large or malformed; says where.
+    """
+    if len(data) > MAX_BYTES:
+        raise LabelError(path, f"has {len(data)} bytes, more than {MAX_BYTES}")
+    try:
+        return orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        hint = ""
+        if b"NaN" in data or b"Infinity" in data:
+            hint = " (NaN and Infinity are not JSON)"
+        raise LabelError(path, f"is not JSON: {error}{hint}") from None
+
+
+def _entries(data: bytes, path: str) -> list[dict]:
+    document = load_json(data, path)
+    entries = document.get("annotations") if isinstance(document, dict) else None
+    if not isinstance(entries, list):
+        raise LabelError(path, "has no list of annotations")
+    for k, entry in enumerate(entries):
+        if not isinstance(entry, dict) or not isinstance(entry.get("label"), str):
+            raise LabelError(path, f"annotation {k} has no label")
+        if not isinstance(entry.get("points"), list):
+            raise LabelError(path, f"{entry['label']}: annotation {k} has no points")
+        if entry.get("type", "poly_seg") != "poly_seg":
+            raise LabelError(path, f"{entry['label']}: type {entry['type']!r} is not poly_seg")
+    return entries
+
+
+def read_labels(
+    data: bytes, path: str, size: tuple[int, int], classes: Sequence[str] | None = None
+) -> Labels:
+    """Read an original's label file.
+
+    Args:
+        data: the file's bytes. path: its name in errors.
+        size: (width, height) of its picture, whose pixels the points are in.
+        classes: labels that may occur; ``None`` allows any.
+
+    Raises:
+        LabelError: the file, the label and the fault.
+    """
+    annotations, repairs = [], []
+    taken: defaultdict[str, int] = defaultdict(int)
+    for k, entry in enumerate(_entries(data, path)):
+        label, points, holes = entry["label"], entry["points"], entry.get("holes") or []
+        if classes is not None and label not in classes:
+            raise LabelError(path, f"{label[:80]!r} is not in the list of classes")
+        if not isinstance(holes, list) or not all(isinstance(h, list) for h in holes):
+            raise LabelError(path, f"{label}: holes are not lists of points")
+        admitted = admit(points, holes, size, path, label)
+        repairs += [f"{label}: {r}" for r in admitted.repairs]
+        name = str(entry.get("id") or k)
+        taken[name] += 1
+        if taken[name] > 1:
+            name = f"{name}~{taken[name]}"
+        rings = [np.asarray(r, dtype=np.float64) for r in [points, *holes]]
+        whole = all(np.array_equal(r, np.rint(r)) for r in rings)
+        annotations.append(
+            Annotation(
+                label, admitted.geometry, name, rings=tuple(r.astype(np.int32) for r in rings) if whole else None
+            )
+        )
+    return Labels(tuple(annotations), tuple(repairs))
+
+
+def read_derived(data: bytes, path: str) -> tuple[Annotation, ...]:
+    """Read a label file that carpus wrote, vertex for vertex.
+
+    Raises:
+        LabelError: malformed, or a polygon that is not valid: the file was changed.
+    """
+    annotations = []
+    for entry in _entries(data, path):
+        try:
+            geometry = Polygon(entry["points"], entry.get("holes") or ())
+            about = entry["attributes"]
+            annotation = Annotation(
+                entry["label"], geometry, entry["id"].rpartition("-")[2], about["source"], float(about["weight"])
+            )
+        except (KeyError, TypeError, ValueError) as error:
+            raise LabelError(path, f"{entry['label']}: is not as carpus writes it: {error}") from None
+        if geometry.is_empty or not geometry.is_valid:
+            raise LabelError(path, f"{entry['label']}: its polygon is not valid")
+        annotations.append(annotation)
+    return tuple(annotations)
+
+
+def write_labels(annotations: Sequence[Annotation], name: str, size: tuple[int, int]) -> bytes:
+    """A derived sample's label file: one entry for each part, float points, holes, source and weight.
+
+    Args:
+        name: the sample's short name, which its picture and its entries' ids begin with.
+        size: (width, height) of its picture, stated in ``metadata`` and true.
+    """
+    entries = []
+    for annotation in annotations:
+        for part in annotation.parts:
+            entries.append(
+                {
+                    "id": f"{name}-{len(entries)}",
+                    "type": "poly_seg",
+                    "attributes": {"source": annotation.source, "weight": annotation.weight},
+                    "points": [list(p) for p in part.exterior.coords[:-1]],
+                    "holes": [[list(p) for p in hole.coords[:-1]] for hole in part.interiors],
+                    "label": annotation.label,
+                }
+            )
+    document = {
+        "annotations": entries,
+        "attributes": {},
+        "file_id": name,
+        "filename": f"{name}.png",
+        "parent_path": "",
+        "last_modifier_id": "",
+        "metadata": {"height": size[1], "width": size[0]},
+        "last_workers": {},
+    }
+    return orjson.dumps(document)

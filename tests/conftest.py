@@ -1,0 +1,24 @@
+"""Fixtures shared by all tests."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def real_data() -> Path:
+    """Real films: ``$CARPUS_TEST_DATA``, else ``../shared/data`` beside the checkout."""
+    place = Path(os.environ.get("CARPUS_TEST_DATA", Path(__file__).parents[2] / "shared/data"))
+    if not place.is_dir():
+        pytest.skip(f"no real films: set CARPUS_TEST_DATA, or put them at {place}")
+    return place
+
+
+@pytest.fixture
+def hands(real_data: Path, tmp_path: Path) -> Path:
+    """A writable copy of the ten labelled real films, in the competition's layout."""
+    return Path(shutil.copytree(real_data / "hands29", tmp_path / "hands29", copy_function=shutil.copyfile))
