@@ -1,0 +1,51 @@
+"""Random fields: trabeculae inside bone, the unevenness of flesh. Float64, from seeded integers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+_PERIOD = 256
+
+
+class Lattice:
+    """Smooth noise over the plane, from one table of random numbers."""
+
+    def __init__(self, rng: np.random.Generator):
+        self._table = rng.integers(0, 65536, _PERIOD * _PERIOD).astype(np.float64) / 65535.0
+
+    def noise(self, u: np.ndarray, v: np.ndarray, offset: int = 0) -> np.ndarray:
+        """Noise in [0, 1] at points (n,) given in cells; ``offset`` picks another field."""
+        shift = offset * 37.0
+        u, v = u + shift, v + 1.7 * shift
+        iu, iv = np.floor(u), np.floor(v)
+        fu, fv = u - iu, v - iv
+        fu, fv = fu * fu * (3.0 - 2.0 * fu), fv * fv * (3.0 - 2.0 * fv)
+        row = (iv.astype(np.int64) % _PERIOD) * _PERIOD
+        below = ((iv.astype(np.int64) + 1) % _PERIOD) * _PERIOD
+        col, right = iu.astype(np.int64) % _PERIOD, (iu.astype(np.int64) + 1) % _PERIOD
+        t = self._table
+        top = t[row + col] + fu * (t[row + right] - t[row + col])
+        bottom = t[below + col] + fu * (t[below + right] - t[below + col])
+        return top + fv * (bottom - top)
+
+    def threads(self, u: np.ndarray, v: np.ndarray, offset: int = 0) -> np.ndarray:
+        """Thin bright lines in [0, 1]: where the noise crosses its middle."""
+        return (1.0 - np.abs(2.0 * self.noise(u, v, offset) - 1.0)) ** 2
+
+
+def trabeculae(lattice: Lattice, x: np.ndarray, y: np.ndarray, grain: tuple[float, float], offset: int) -> np.ndarray:
+    """How dense the projected mesh of a bone is, (n,) with mean about 0 and spread about 1.
+
+    Args:
+        x, y: (n,) mm across and along the bone.
+        grain: mesh size across and along, mm.
+        offset: which of the lattice's fields: one a bone.
+    """
+    across, along = grain
+    lean = 0.18 * y
+    struts = lattice.threads((x + lean) / across, y / along, offset) + lattice.threads(
+        (x - lean) / across, y / along, offset + 1
+    )
+    mesh = lattice.threads(x / (0.62 * across), y / (0.8 * across), offset + 2)
+    clouds = lattice.noise(x / 3.5, y / 4.5, offset + 3)
+    return 1.5 * (struts - 0.98) + 0.9 * (mesh - 0.49) + 1.6 * (clouds - 0.5)
