@@ -143,6 +143,7 @@ def ingest(
     Raises:
         ManifestError: there is a manifest already, or no film at all could be read.
     """
+    root = root.absolute()
     if not root.is_dir():
         raise UsageError(root, "is not a folder")
     if (root / NAME).exists():

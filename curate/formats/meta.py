@@ -38,7 +38,7 @@ def _column(header: Any) -> str | None:
     text = clean(header)
     if not isinstance(text, str):
         return "note"
-    name = re.split(r"[(\[（]", text)[0].strip().lower()
+    name = re.split(r"[(\[\uff08]", text)[0].strip().lower()
     return _COLUMNS.get(name)
 
 
@@ -69,7 +69,7 @@ def read_meta(path: Path) -> dict[int, dict[str, Any]]:
 
     try:
         book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-        rows = [[c for c in row] for row in book.worksheets[0].iter_rows(values_only=True)]
+        rows = [list(row) for row in book.worksheets[0].iter_rows(values_only=True)]
         book.close()
     except (OSError, InvalidFileException, zipfile.BadZipFile, KeyError, ValueError, IndexError) as error:
         raise CarpusError(path, f"is not a spreadsheet that can be read: {error}") from None

@@ -1,0 +1,40 @@
+# Two commands do everything on a machine with Python and make: `make demo` and `make test`.
+# Nothing is written outside this folder.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+export PIP_CACHE_DIR := $(CURDIR)/.cache/pip
+export XDG_CACHE_HOME := $(CURDIR)/.cache
+export MPLCONFIGDIR := $(CURDIR)/.cache/matplotlib
+export HF_HOME := $(CURDIR)/.cache/huggingface
+export TORCH_HOME := $(CURDIR)/.cache/torch
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: install demo test test-long lint clean
+
+install: $(STAMP)
+
+$(STAMP): setup.cfg pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] < (3, 10) or sys.version_info[:2] > (3, 13))' \
+		|| { echo "carpus needs Python 3.10 to 3.13; name one: make PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable '.[all]'
+	@touch $@
+
+demo: install
+	@$(BIN)/python -m benchmarks.demo
+
+test: install lint
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'not long' --basetemp=.cache/pytest
+
+test-long: install
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --basetemp=.cache/pytest
+
+lint: install
+	@$(BIN)/python -m ruff check --quiet .
+
+clean:
+	rm -rf $(VENV) .cache build *.egg-info

@@ -1,0 +1,293 @@
+"""``curate``: what is in the data set, which of it is odd, and which version it was."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import App, Parameter
+
+app = App(name="curate", help="Read a polygon-labelled data set, flag what is odd in it, and name its versions.")
+
+Data = Annotated[Path | None, Parameter(help="The manifest or its folder; found as git finds its own by default.")]
+Json = Annotated[bool, Parameter(negative="", help="Print JSON.")]
+Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
+Switch = Annotated[bool, Parameter(negative="")]
+
+
+@app.command
+def demo(folder: Path, /, *, n: int = 80, size: int = 1024, seed: int = 0, workers: int = 1) -> int:
+    """Write a phantom data set: simulated hand radiographs in the competition's layout, with known truth.
+
+    Args:
+        folder: new or empty.
+        n: films, two a patient.
+        size: edge in pixels.
+        seed: the same seed gives the same pixels.
+        workers: processes.
+    """
+    from curate.phantom import write_phantom
+    from curate.terminal import progress, say
+
+    write_phantom(folder, n, size, seed, progress=progress("films"), workers=workers)
+    say(f"{n} films of {-(-n // 2)} patients in {folder}; what was planted is in {folder / 'truth.csv'}")
+    return 0
+
+
+@app.command
+def init(
+    folder: Path = Path(),
+    /,
+    *,
+    images: Path | None = None,
+    labels: Path | None = None,
+    meta: Path | None = None,
+    classes: Names = (),
+    folds: int | None = None,
+    workers: int = 1,
+    json: Json = False,
+) -> int:
+    """Read pictures and labels, every file once, and write data_manifest.yaml with version v1.
+
+    Args:
+        folder: of the data set; DCM/ and outputs_json/ are looked for in it and in its train/.
+        images: folder of pictures, when it is another.
+        labels: folder of label files, when it is another.
+        meta: spreadsheet of the patients, when it is not meta_data.xlsx.
+        classes: labels in order; by default the 29 bones of the hand, or what is found.
+        folds: of the first split; by default min(5, patients / 3), at least 2.
+        workers: processes.
+    """
+    from curate.ingest import ingest
+    from curate.terminal import print_json, progress, say, warn
+
+    done = ingest(folder, images, labels, meta, classes or None, None, folds, workers, progress("films"))
+    version = done.version
+    if json:
+        refused = [error.to_dict() for error in done.refused]
+        facts = {"version": version.name, "digest": version.digest, "n": len(version)}
+        print_json({**facts, "refused": refused, "repaired": list(done.repairs)})
+    else:
+        unlabelled = sum(row.labels is None for row in version.samples)
+        without = f", {unlabelled} without labels" if unlabelled else ""
+        patients = len({row.group for row in version.samples})
+        say(f"v1: {len(version)} films of {patients} patients{without}; split {version.split}: {version.folds} folds")
+        for text in done.repairs:
+            warn(text)
+        for error in done.refused:
+            print(f"refused: {error}", file=sys.stderr)
+    return 2 if done.refused else 0
+
+
+@app.command
+def versions(*, data: Data = None, json: Json = False) -> int:
+    """List the versions, oldest first."""
+    from curate.manifest import Manifest
+    from curate.summary import version_lines
+    from curate.terminal import print_json, print_table
+
+    lines = version_lines(Manifest.find(data))
+    if json:
+        print_json({"versions": lines})
+    else:
+        columns = ("version", "parent", "step", "samples", "digest")
+        print_table("", columns, ((v["version"], v["parent"], v["about"], v["n"], v["digest"][:19]) for v in lines))
+    return 0
+
+
+@app.command
+def show(version: str | None = None, /, *, data: Data = None, json: Json = False) -> int:
+    """Show one version: where it comes from and every sample in it.
+
+    Args:
+        version: by default the newest.
+    """
+    from curate.manifest import Manifest
+    from curate.summary import version_facts
+    from curate.terminal import print_json, print_table, say
+
+    facts = version_facts(Manifest.find(data).version(version))
+    if json:
+        print_json(facts)
+        return 0
+    say(f"{facts['version']}  {facts['digest']}")
+    say(f"made from {facts['parent'] or 'the original files'} by {facts['about']}; split {facts['split']}")
+    for refused in facts["refused"]:
+        say(f"refused: {refused['path']}: {refused['detail']}")
+    columns = ("id", "group", "fold", "side", "size", "tags", "parents")
+    print_table(
+        "",
+        columns,
+        (
+            (
+                r["id"],
+                r["group"],
+                "test" if r["fold"] is None else str(r["fold"]),
+                r["side"],
+                "x".join(map(str, r["size"])),
+                " ".join(r["tags"]),
+                " ".join(r["parents"]),
+            )
+            for r in facts["samples"]
+        ),
+    )
+    return 0
+
+
+@app.command(name="flag-outliers")
+def flag_outliers(
+    version: str | None = None,
+    /,
+    *,
+    images: Path | None = None,
+    detector: Names = (),
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Run the detectors over a version's originals, or over any folder of pictures, and store what they say.
+
+    Args:
+        version: by default the newest.
+        images: a folder of pictures instead; nothing is stored.
+        detector: only these detectors.
+    """
+    from curate.flagged import flag_folder, flag_version, raised
+    from curate.manifest import Manifest
+    from curate.terminal import print_json, print_table, progress, say
+
+    show = progress("films")
+    if images is not None:
+        results = flag_folder(images, detector, show)
+    else:
+        results = flag_version(Manifest.find(data).version(version), detector, show)
+    if json:
+        print_json([result.to_dict() for result in results])
+    else:
+        rows = raised(results)
+        print_table("", ("film", "flag", "score", "why"), rows)
+        say(f"{len(rows)} flags on {len({row[0] for row in rows})} of {len(results)} films")
+    unread = any(flag.flagged and flag.name in ("unreadable", "truncated") for r in results for flag in r.flags)
+    return 2 if unread else 0
+
+
+@app.command
+def drop(
+    *,
+    flag: Names = (),
+    sample: Names = (),
+    also_evaluation: Switch = False,
+    source: Annotated[str | None, Parameter(name="--from")] = None,
+    name: str | None = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """A version whose training does without some samples, and without the children made from them.
+
+    Args:
+        flag: samples that have one of these flags or tags.
+        sample: these samples.
+        also_evaluation: out of the evaluation films too; comparisons across this line are refused.
+        source: version to start from; the newest by default.
+        name: of the new version; the next vN by default.
+    """
+    from curate.errors import UsageError
+    from curate.flagged import flags_by_sample
+    from curate.manifest import Manifest
+    from curate.steps import drop as work
+    from curate.terminal import print_json, say
+
+    if not flag and not sample:
+        raise UsageError("drop", "needs --flag or --sample")
+    manifest = Manifest.find(data)
+    step = work(
+        manifest,
+        flags=flags_by_sample(manifest.version(source)) if flag else {},
+        flag_names=flag,
+        samples=sample,
+        also_evaluation=also_evaluation,
+        source=source,
+        name=name,
+    )
+    version = step.version
+    if json:
+        print_json({"version": version.name, "digest": version.digest, "existed": step.existed, **version.step})
+    elif step.existed:
+        say(f"{version.name} is already this step; nothing to do")
+    else:
+        where = "altogether" if also_evaluation else "from training; they stay evaluation films"
+        say(f"{version.name}: {version.step['dropped']} films of {version.parent} dropped {where}")
+        if version.step["children"]:
+            say(f"and {version.step['children']} samples made from them")
+    return 0
+
+
+@app.command
+def split(
+    *,
+    folds: int = 5,
+    test: float = 0.0,
+    seed: int = 0,
+    source: Annotated[str | None, Parameter(name="--from")] = None,
+    name: str | None = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """A new split by patient, stratified by sex, age and rotation where known, and a version that uses it.
+
+    Args:
+        folds: at least 2.
+        test: share of patients frozen as test.
+        seed: of the draw.
+        source: version to start from; the newest by default.
+        name: of the new version; the next vN by default.
+    """
+    from curate.manifest import Manifest
+    from curate.steps import resplit
+    from curate.summary import split_table
+    from curate.terminal import print_json, print_table, say
+
+    step = resplit(Manifest.find(data), folds, test, seed, source, name)
+    columns, rows = split_table(step.version)
+    if json:
+        folds_of = {g: (None if f < 0 else f) for g, f in sorted(step.version.fold_of.items())}
+        facts = {"version": step.version.name, "split": step.version.split, "existed": step.existed}
+        print_json({**facts, "groups": folds_of})
+        return 0
+    say(f"{step.version.name} {'has' if step.existed else 'uses the new'} split {step.version.split}")
+    print_table("", columns, rows)
+    return 0
+
+
+@app.command
+def verify(version: str | None = None, /, *, data: Data = None, json: Json = False) -> int:
+    """Hash every byte and check every polygon, lineage and fold of a version; exit code 1 when something is wrong.
+
+    Args:
+        version: by default the newest.
+    """
+    from curate.manifest import Manifest
+    from curate.terminal import print_json, print_table, progress, say
+    from curate.verify import verify as work
+
+    found = Manifest.find(data).version(version)
+    problems = work(found, progress("verify"))
+    if json:
+        print_json({"ok": not problems, "problems": [p.to_dict() for p in problems]})
+    elif problems:
+        print_table("", ("path", "kind", "detail"), ((p.path, p.kind, p.detail) for p in problems))
+        say(f"{found.name}: {len(problems)} problems")
+    else:
+        say(f"{found.name}: {len(found)} samples, every byte and every lineage as the manifest names them")
+    return int(bool(problems))
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    from curate.terminal import run
+
+    sys.exit(run(app))
+
+
+if __name__ == "__main__":
+    main()

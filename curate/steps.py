@@ -1,0 +1,142 @@
+"""Steps that make a version out of what is there: dropping samples, and splitting the patients anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from curate.errors import UsageError
+from curate.manifest import EVALUATION_ONLY, Manifest, Version
+from curate.manifest.commit import commit_version, next_split_name, same_step, writing
+from curate.manifest.splits import TEST, make_split
+from curate.manifest.strata import strata_of
+
+
+@dataclass(frozen=True)
+class Step:
+    """What a step did: the version, whether it had existed before, and the samples it concerned."""
+
+    version: Version
+    existed: bool
+    samples: tuple[str, ...] = ()
+
+
+def _plain(step: dict[str, Any]) -> dict[str, Any]:
+    return orjson.loads(orjson.dumps(step))
+
+
+def drop(
+    manifest: Manifest,
+    *,
+    flags: dict[str, Sequence[str]] | None = None,
+    flag_names: Sequence[str] = (),
+    samples: Sequence[str] = (),
+    also_evaluation: bool = False,
+    source: str | None = None,
+    name: str | None = None,
+) -> Step:
+    """A version without some samples, and without the children made from them.
+
+    By default originals leave training only: they stay evaluation films, so that versions before and after can be
+    compared. ``also_evaluation`` takes them out altogether, and with them comparability.
+
+    Args:
+        flags: sample id -> names of its flags. flag_names: drop samples that have one of these flags or tags.
+        samples: drop these ids as well.
+        source: version to start from; the newest by default.
+
+    Raises:
+        UsageError: nothing to drop, or a sample that the version doesn't have.
+    """
+    flags = flags or {}
+    with writing(manifest.root):
+        manifest = Manifest.open(manifest.path)
+        parent = manifest.version(source)
+        asked: dict[str, Any] = {"name": "drop"}
+        asked |= {k: v for k, v in (("flags", sorted(flag_names)), ("ids", sorted(samples))) if v}
+        if also_evaluation:
+            asked["also_evaluation"] = True
+        wanted = {parent.row(s).id for s in samples}
+        for row in parent.samples:
+            if {*row.tags, *flags.get(row.id, ())} & {*flag_names}:
+                wanted.add(row.id)
+        if source is None and dict(parent.step).items() >= _plain(asked).items() and parent.parent:
+            return Step(parent, existed=True)
+        gone = {r.id for r in parent.samples if not r.is_original and _descends(parent, r.id, wanted)}
+        films = {i for i in wanted if parent.by_id[i].is_original}
+        gone |= {i for i in films if also_evaluation}
+        held = sorted(i for i in films - gone if EVALUATION_ONLY not in parent.by_id[i].tags)
+        if not gone and not held:
+            what = " or ".join([*flag_names, *samples])
+            raise UsageError(parent.name, f"has no sample to drop for {what}")
+        step = _plain(asked | {"dropped": len(films), "children": len(gone - films)})
+        existing = same_step(manifest, parent, step)
+        if existing is not None:
+            return Step(existing, existed=True)
+        version = commit_version(
+            manifest.root,
+            name=name or manifest.next_name(),
+            parent=parent,
+            step=step,
+            put=[parent.by_id[i].with_tags(EVALUATION_ONLY) for i in held],
+            drop=sorted(gone),
+        )
+    return Step(version, existed=False, samples=tuple(sorted(films)))
+
+
+def _descends(version: Version, sample: str, roots: set[str]) -> bool:
+    """Whether a sample is, or was made from, one of some others."""
+    seen, todo = set(), [sample]
+    while todo:
+        here = todo.pop()
+        if here in roots:
+            return True
+        if here not in seen:
+            seen.add(here)
+            todo += version.known[here].parents if here in version.known else ()
+    return False
+
+
+def resplit(
+    manifest: Manifest,
+    folds: int,
+    test: float = 0.0,
+    seed: int = 0,
+    source: str | None = None,
+    name: str | None = None,
+) -> Step:
+    """A new named split by patient, stratified by sex, age and rotation where known, and a version that uses it.
+
+    Films that were delivered as test stay test.
+
+    Raises:
+        UsageError: the version has children, whose parents' folds would move; or folds that cannot be filled.
+    """
+    with writing(manifest.root):
+        manifest = Manifest.open(manifest.path)
+        parent = manifest.version(source)
+        children = sum(not r.is_original for r in parent.samples)
+        step = _plain({"name": "split", "folds": folds, "test": test, "seed": seed})
+        existing = same_step(manifest, parent, step)
+        if existing is None and source is None and dict(parent.step) == step:
+            existing = parent
+        if existing is not None:
+            return Step(existing, existed=True)
+        if children:
+            raise UsageError(
+                parent.name, f"has {children} derived samples, planned for split {parent.split}; split a version before"
+            )
+        frozen = frozenset(g for g, f in parent.fold_of.items() if f == TEST)
+        strata = strata_of(parent.samples)
+        fold_of = make_split(strata, folds, test, seed, frozen & set(strata))
+        version = commit_version(
+            manifest.root,
+            name=name or manifest.next_name(),
+            parent=parent,
+            step=step,
+            new_split=(next_split_name(manifest), fold_of, {"folds": folds, "test": test, "seed": seed}),
+        )
+    return Step(version, existed=False)
