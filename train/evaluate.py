@@ -1,0 +1,119 @@
+"""Score a network on a fold's films: logits at training size, back to each film's own size, against its labels."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from curate.files import write_atomically
+from curate.manifest.row import SampleRow
+from curate.sample.raster import label_plane
+from curate.sample.read import SampleReader
+from train.films import FilmStore, training_scale
+from train.scores import ScoreRow, rows_of, score_planes
+from train.upscale import plane_of_logits
+
+
+def logits_of(network: nn.Module, images: np.ndarray, device: torch.device) -> np.ndarray:
+    """Logits of films at training size.
+
+    Args:
+        images: uint8 (b, h, w).
+
+    Returns:
+        float32 (b, classes, h, w).
+    """
+    with torch.inference_mode():
+        return network(torch.from_numpy(np.ascontiguousarray(images[:, None])).to(device).float()).float().cpu().numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Prediction:
+    """What a network says of one film.
+
+    Attributes:
+        row: the film. plane: unsigned (height, width), at native size.
+        logits: float32 (classes, h, w), at training size.
+        scale: training pixels per native pixel.
+    """
+
+    row: SampleRow
+    plane: np.ndarray
+    logits: np.ndarray
+    scale: float
+
+
+def predict_films(
+    network: nn.Module, rows: Sequence[SampleRow], store: FilmStore, thresholds: float | Sequence[float]
+) -> Iterator[Prediction]:
+    """Predict stored films one after another, on the device where the network is."""
+    device = next(network.parameters()).device
+    network.eval()
+    for row in rows:
+        scale = training_scale(row.width, row.height, store.size)
+        width, height = round(row.width * scale), round(row.height * scale)
+        image = store.get(row.digest).image
+        logits = logits_of(network, image[None], device)[0][:, :height, :width]
+        yield Prediction(row, plane_of_logits(logits, scale, (row.width, row.height), thresholds), logits, scale)
+
+
+def true_plane(reader: SampleReader, row: SampleRow, classes: Sequence[str]) -> np.ndarray:
+    """A film's labels at native size, as the competition paints them."""
+    return label_plane(reader.annotations(row.id), classes, (row.width, row.height), native=True)
+
+
+def evaluate(
+    network: nn.Module,
+    rows: Sequence[SampleRow],
+    store: FilmStore,
+    reader: SampleReader,
+    *,
+    threshold: float | Sequence[float] = 0.5,
+    keep: Path | None = None,
+    keep_size: int = 0,
+    progress: Callable[[int], None] = lambda done: None,
+) -> list[ScoreRow]:
+    """Score a network at native size.
+
+    Args:
+        rows: labelled originals, all in ``store``.
+        reader: gives their labels.
+        threshold: probability from which a pixel belongs to a class; one, or one a class.
+        keep: folder for the predicted planes, at most ``keep_size`` pixels long (0: native).
+        progress: called with how many films are done.
+
+    Returns:
+        one row a film and class, films in the order given.
+    """
+    scored: list[ScoreRow] = []
+    for done, found in enumerate(predict_films(network, rows, store, threshold), 1):
+        row = found.row
+        truth = true_plane(reader, row, store.classes)
+        scored += rows_of(row.id, row.group, store.classes, score_planes(found.plane, truth, len(store.classes)))
+        if keep is not None:
+            save_prediction(keep, found, threshold, keep_size)
+        progress(done)
+    return scored
+
+
+def save_prediction(folder: Path, found: Prediction, threshold: float | Sequence[float], longest: int) -> None:
+    """Keep a predicted plane for pictures: ``<id>.npz`` with ``plane``, unsigned (h, w), and ``scale``."""
+
+
+    width, height = found.row.width, found.row.height
+    scale = min(1.0, longest / max(width, height)) if longest else 1.0
+    plane = found.plane
+    if scale < 1.0:
+        size = (round(width * scale), round(height * scale))
+        plane = plane_of_logits(found.logits, found.scale / scale, size, threshold)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, plane=plane, scale=np.float64(scale))
+    path = folder / f"{found.row.id}.npz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, buffer.getvalue())

@@ -1,0 +1,211 @@
+"""One run: prepare its films, train, score, and leave a run folder behind."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+
+from curate.errors import CarpusError, LockedError, UsageError
+from curate.files import write_atomically
+from curate.sample.read import SampleReader
+from train.arms import Arm
+from train.callbacks import EarlyStop, Journal, Keeper
+from train.config import Config
+from train.data import DrawSampler, Films, loader_workers, make_loader
+from train.evaluate import evaluate
+from train.films import FilmStore
+from train.models import Initial, build, initialise
+from train.module import Segmenter
+from train.prepare import prepare
+from train.progress import Reporter
+from train.runs import RunFolder, read_record, run_folder, save_model, write_record
+from train.scores import write_scores
+from train.stack import lightning
+
+_PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
+
+
+@dataclass(frozen=True)
+class RunResult:
+    """A finished run: its folder, what ``run.json`` says, and whether it had been finished before."""
+
+    folder: RunFolder
+    record: dict[str, Any]
+    was_finished: bool
+
+
+def device() -> torch.device:
+    """The GPU when there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def fit_run(arm: Arm, seed: int, config: Config, runs: Path, reporter: Reporter) -> RunResult:
+    """Train and score one run, or go on with an interrupted one; a finished one is left alone.
+
+    Args:
+        arm: its samples. seed: of weights, order and online augmentation.
+        runs: the folder of all runs; decoded films are kept in its ``cache``.
+        reporter: is told how far it is.
+
+    Raises:
+        CarpusError: a film cannot be read, the loss is no number, the batch does not fit, another process is at it.
+    """
+    folder = run_folder(runs, arm, config, seed)
+    name = f"{arm.version.name} fold {arm.fold} seed {seed}"
+    if folder.finished:
+        reporter.line(f"{name}: finished before, in {folder.path}")
+        return RunResult(folder, read_record(folder.path), True)
+    folder.path.mkdir(parents=True, exist_ok=True)
+    try:
+        with FileLock(folder.path / ".lock", timeout=0):
+            return RunResult(folder, _fit(arm, seed, config, runs, folder, name, reporter), False)
+    except Timeout:
+        raise LockedError(folder.path, "another process is training this run") from None
+
+
+def _fit(
+    arm: Arm, seed: int, config: Config, runs: Path, folder: RunFolder, name: str, reporter: Reporter
+) -> dict[str, Any]:
+    since = time.monotonic()
+    write_atomically(folder.path / "config.yaml", config.to_yaml().encode())
+    store = FilmStore(Path(runs) / "cache", config.size, arm.version.manifest.classes)
+    prepare_arm(arm, store, config, reporter)
+    steps, initial, network = _train(arm, seed, config, store, folder, name, reporter)
+    save_model(folder.model, network, config, store.classes, steps)
+    trained = time.monotonic() - since
+    with reporter.task(f"{name}, scoring", len(arm.evaluation)) as task:
+        rows = evaluate(
+            network.to(device()), arm.evaluation, store, SampleReader(arm.version), threshold=config.threshold,
+            keep=folder.predictions, keep_size=config.predictions, progress=task,
+        )  # fmt: skip
+    write_scores(folder.scores, rows)
+    per_step = config.batch * config.accumulate * config.devices * config.nodes
+    more = {
+        "steps": steps,
+        "epochs": round(steps * per_step / len(arm.training), 3),
+        "samples_per_step": per_step,
+        "initial_weights": initial.origin,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "seconds": {"training": round(trained, 1), "scoring": round(time.monotonic() - since - trained, 1)},
+    }
+    record = write_record(folder, arm, config, seed, more)
+    folder.resume.unlink(missing_ok=True)
+    return record
+
+
+def prepare_arm(arm: Arm, store: FilmStore, config: Config, reporter: Reporter) -> None:
+    """Bring the arm's films to training size, those that are not there yet, and say so."""
+    rows = (*arm.training, *arm.inner, *arm.evaluation)
+    missing = len({row.digest for row in rows if row.digest not in store})
+    if missing:
+        with reporter.task(f"{arm.version.name}, films to {store.size} pixels", missing) as task:
+            limit = int(config.cache_gb * 2**30)
+            prepare(arm.version, rows, store, limit=limit, workers=os.cpu_count() or 1, progress=lambda n, _: task(n))
+
+
+def _train(
+    arm: Arm, seed: int, config: Config, store: FilmStore, folder: RunFolder, name: str, reporter: Reporter
+) -> tuple[int, Initial, torch.nn.Module]:
+    """Optimise; returns the steps done, where the first weights came from, and the network to score."""
+    lightning.seed_everything(seed, workers=True, verbose=False)
+    network = build(config, len(store.classes))
+    initial = initialise(network, config)
+    reporter.line(
+        f"{name}: {config.architecture} on {config.encoder}, {len(arm.training)} samples, {config.steps} steps "
+        f"of {config.batch * config.accumulate}; {initial.note}"
+    )
+    if config.channels_last:
+        network = network.to(memory_format=torch.channels_last)
+    module = Segmenter(network, config, store.classes, seed)
+    world = config.devices * config.nodes
+    look = min(config.evaluate_every or config.checkpoint_every, config.steps)
+    films = Films(arm.training, store, seed, _augmenter(config, store.classes))
+    sampler = DrawSampler(len(films), look * config.batch * config.accumulate * world, seed, world)
+    workers, pin = loader_workers(config.workers), torch.cuda.is_available()
+    inner = make_loader(Films(arm.inner, store), None, config.batch, 0, pin) if arm.inner else None
+    trainer = make_trainer(config, folder, name, reporter.console.quiet)
+    if folder.resume.is_file():
+        reporter.line(f"{name}: goes on from {folder.resume}")
+    with warnings.catch_warnings(), _quiet_lightning():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        warnings.filterwarnings("ignore", message=".*(num_workers|lr_scheduler.step|isinstance.*LeafSpec).*")
+        try:
+            trainer.fit(
+                module, make_loader(films, sampler, config.batch, workers, pin), inner,
+                ckpt_path=_checked(folder.resume), weights_only=True,
+            )  # fmt: skip
+        except torch.cuda.OutOfMemoryError as error:
+            torch.cuda.empty_cache()
+            raise UsageError("batch", f"{config.batch} samples of {config.size} pixels do not fit the GPU") from error
+    steps = torch.load(folder.resume, map_location="cpu", weights_only=True)["global_step"]
+    return steps, initial, module.scored.cpu()
+
+
+def make_trainer(config: Config, folder: RunFolder, name: str, quiet: bool) -> Any:
+    """Lightning's trainer for a configuration: precision, devices and limits are its business, the rest is ours."""
+    callbacks = [Journal(folder.log, name, quiet), Keeper(folder.resume)]
+    if config.patience:
+        callbacks.insert(0, EarlyStop(config.patience))
+    strategy = "auto" if config.devices * config.nodes == 1 else ("ddp" if config.nodes > 1 else "ddp_spawn")
+    with warnings.catch_warnings(), _quiet_lightning():
+        warnings.filterwarnings("ignore", module="lightning.*")
+        return lightning.Trainer(
+            accelerator="auto" if torch.cuda.is_available() else "cpu",
+            devices=config.devices,
+            num_nodes=config.nodes,
+            strategy=strategy,
+            precision=_PRECISION[config.precision],
+            max_steps=config.steps,
+            max_epochs=-1,
+            accumulate_grad_batches=config.accumulate,
+            gradient_clip_val=config.clip or None,
+            limit_val_batches=1.0 if config.evaluate_every and config.inner else 0,
+            num_sanity_val_steps=0,
+            use_distributed_sampler=False,
+            deterministic=config.deterministic,
+            logger=False,
+            enable_checkpointing=False,
+            enable_progress_bar=False,
+            enable_model_summary=False,
+            callbacks=callbacks,
+            default_root_dir=folder.path,
+        )
+
+
+def _augmenter(config: Config, classes: tuple[str, ...]) -> None:
+    return None
+
+
+def _checked(path: Path) -> Path | None:
+    """The checkpoint to resume from; one that cannot be read is refused rather than silently begun anew."""
+    if not path.is_file():
+        return None
+    from train.encoders import read_safely
+
+    try:
+        read_safely(path)
+    except UsageError as error:
+        raise CarpusError(path, f"cannot be resumed from; delete it to begin anew ({error.detail})") from error
+    return path
+
+
+class _quiet_lightning:  # noqa: N801  used like a function
+    """Lightning's notices of the machine and of itself, kept out of our output."""
+
+    def __enter__(self) -> None:
+        self.loggers = [logging.getLogger(n) for n in ("lightning.pytorch", "lightning.fabric", "lightning")]
+        self.levels = [logger.level for logger in self.loggers]
+        for logger in self.loggers:
+            logger.setLevel(logging.ERROR)
+
+    def __exit__(self, *_: object) -> None:
+        for logger, level in zip(self.loggers, self.levels, strict=True):
+            logger.setLevel(level)

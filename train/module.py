@@ -1,0 +1,157 @@
+"""One optimisation as Lightning runs it: the step, the schedule, the average, the look at the inner split."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from curate.errors import CarpusError
+from train.config import Config
+from train.losses import Loss
+from train.models import Network, encoder_of
+from train.optim import Plateau, learning_rate, make_optimiser
+from train.planes import expand
+from train.stack import lightning
+
+_CHECK_EVERY = 20  # steps between checks of the loss on a GPU, which each check makes wait
+
+
+class LossError(CarpusError):
+    """The loss is no number any more."""
+
+
+class Averager:
+    """Exponential moving average of a network's weights, its statistics of normalisation included.
+
+    The decay grows from 0.1 as (1 + n) / (10 + n), so that the first weights are forgotten.
+    """
+
+    def __init__(self, decay: float):
+        self.decay, self.count = decay, 0
+
+    def make(self, network: nn.Module) -> nn.Module:
+        """The copy that holds the average."""
+        average = copy.deepcopy(network)
+        return average.requires_grad_(False).eval()
+
+    @torch.no_grad()
+    def update(self, average: nn.Module, network: nn.Module) -> None:
+        """Take in the network's present weights."""
+        self.count += 1
+        decay = min(self.decay, (1 + self.count) / (10 + self.count))
+        now = network.state_dict()
+        for name, old in average.state_dict().items():
+            if old.is_floating_point():
+                old.lerp_(now[name], 1 - decay)
+            else:
+                old.copy_(now[name])
+
+
+class Segmenter(lightning.LightningModule):
+    """A network in training.
+
+    Args:
+        network: maps float (b, 1, h, w) grey values to logits.
+        config: of the run. classes: names in the order of the bits.
+        seed: of the run; every look at the data begins from it anew, so that a resumed run goes the same way.
+    """
+
+    def __init__(self, network: Network, config: Config, classes: Sequence[str], seed: int):
+        super().__init__()
+        self.network, self.config, self.classes, self.seed = network, config, tuple(classes), seed
+        self.loss = Loss(config, classes)
+        self.average = Averager(config.ema)
+        self.averaged = self.average.make(network) if config.ema else None
+        self.plateau = Plateau(config.schedule_factor, config.schedule_every or 2)
+        # in a tuple, so that the compiled twin is no second member of this module
+        self._trained = (torch.compile(network) if config.compile else network,)
+        self._pending: list[tuple[torch.Tensor, list[str]]] = []
+        self._counts: list[torch.Tensor] = []
+        self.inner_dice: float | None = None
+        self.last_loss: torch.Tensor | None = None
+
+    @property
+    def scored(self) -> nn.Module:
+        """The network whose scores count: the average where there is one, else the last weights."""
+        return self.network if self.averaged is None else self.averaged
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """Lightning asks for the optimiser and the schedule."""
+        optimiser = make_optimiser(self.network, encoder_of(self.network), self.config)
+        factor = learning_rate(self.config)
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factor(step) * self.plateau.value)
+        return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_epoch_start(self) -> None:
+        """Begin each look at the data from its own seed: dropout then doesn't remember an interruption."""
+        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
+
+    def _logits(self, network: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+        image = batch["image"].float()
+        if self.config.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        return network(image)
+
+    def training_step(self, batch: dict[str, Any], index: int) -> torch.Tensor:
+        """The loss of one batch."""
+        target = expand(batch["planes"], batch["weights"], len(self.classes))
+        loss = self.loss(self._logits(self._trained[0], batch), target)
+        self._pending.append((loss.detach(), batch["ids"]))
+        if loss.device.type == "cpu" or len(self._pending) >= _CHECK_EVERY:
+            self.check_losses()
+        self.last_loss = loss.detach()
+        return loss
+
+    def check_losses(self) -> None:
+        """Raise when a loss since the last check was no number, naming the films of the first such batch.
+
+        Raises:
+            LossError: training cannot go on; what was kept before is still good.
+        """
+        pending, self._pending = self._pending, []
+        if not pending:
+            return
+        bad = (~torch.isfinite(torch.stack([loss for loss, _ in pending]))).nonzero().flatten().tolist()
+        if bad:
+            films = ", ".join(pending[bad[0]][1])
+            raise LossError(
+                None, f"the loss is no number any more (learning rate too high?); the batch was: {films}"
+            )
+
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Average the weights after each optimiser step, not after each batch."""
+        if self.averaged is not None and (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
+            self.average.update(self.averaged, self.network)
+
+    def validation_step(self, batch: dict[str, Any], index: int) -> None:
+        """Count pixels of the inner split, at training size."""
+        target = expand(batch["planes"], batch["weights"], len(self.classes)) > 0.5
+        found = self._logits(self.scored, batch) > 0
+        both = (found & target).sum((2, 3))
+        sizes = found.sum((2, 3)) + target.sum((2, 3))
+        self._counts.append(torch.stack([both, sizes]).float())
+
+    def on_validation_epoch_end(self) -> None:
+        """The inner score: mean Dice over films and bones that are in either mask."""
+        both, sizes = torch.cat(self._counts, 1) if self._counts else torch.zeros(2, 1, 1)
+        self._counts = []
+        held = sizes > 0
+        total, n = (2 * both / sizes.clamp(min=1))[held].sum(), held.sum().float()
+        if self.trainer.world_size > 1:
+            total, n = self.all_gather(total).sum(), self.all_gather(n).sum()
+        self.inner_dice = float(total / n.clamp(min=1))
+        if not self.trainer.sanity_checking:
+            self.plateau.look(self.inner_dice)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """What a resumed run needs beyond weights and optimiser."""
+        checkpoint["carpus"] = {"plateau": self.plateau.state_dict(), "averaged": self.average.count}
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Go on from :meth:`on_save_checkpoint`."""
+        self.plateau.load_state_dict(checkpoint["carpus"]["plateau"])
+        self.average.count = checkpoint["carpus"]["averaged"]
