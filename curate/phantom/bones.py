@@ -6,13 +6,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .anatomy import CLASSES
 from .solid import Posed, trace
 from .texture import Lattice, trabeculae
 from .view import View
 
-MU_CORTEX = 0.118
-MU_SPONGE = 0.047
-"""Attenuation of dense shell and of spongy bone with marrow, per mm, at about 60 kV."""
+MU_CORTEX = 0.185
+MU_SPONGE = 0.064
+"""Attenuation of dense shell and of spongy bone with marrow, per mm, at about 50 kV."""
 MU_FLESH = 0.0255
 
 
@@ -48,12 +49,13 @@ def cast(posed: dict[str, Posed], view: View, rng: np.random.Generator) -> Shado
         paths = trace(bone, x, y, samples=17 if abs(bone.axes[2, 1]) > 0.35 else 13)
         table = len(bone.solid.marrow)
         along = np.clip((paths.y / bone.solid.length * table).astype(int), 0, table - 1)
-        # the mesh gets lost where the ray crosses many struts: contrast falls with depth
-        mesh = trabeculae(lattice, paths.x, paths.y, bone.solid.grain, 7 * index) * 0.21
+        # the more struts a ray crosses, the more their mesh averages out
+        mesh = trabeculae(lattice, paths.x, paths.y, bone.solid.grain, 7 * index) * 0.62 / np.sqrt(2.0 + paths.inner)
         shell = paths.outer - paths.inner
         sponge = MU_SPONGE * bone.solid.marrow[along] * paths.inner * np.maximum(1.0 + mesh, 0.2)
         attenuation[rows, columns][near] += MU_CORTEX * shell * (1.0 + 0.12 * mesh) + sponge
-        displaced[rows, columns][near] += paths.outer
+        if name in CLASSES or name.startswith("sesamoid"):
+            displaced[rows, columns][near] += paths.outer
         mask = np.zeros(near.shape, dtype=bool)
         mask[near] = paths.outer > 0.0
         if mask.any():

@@ -22,7 +22,7 @@ class Exposure:
         blur: standard deviation of the focal spot's and the detector's blur, px at a film of 1024.
         scatter: share of scattered radiation under the thickest part.
         heel: fall-off of the beam across the film, as a fraction, and its direction in degrees.
-        halo: strength of the reader's edge enhancement.
+        halo, crisp: strength of the reader's edge enhancement, over some 5 mm and over 1 mm.
         black, white: grey levels of unattenuated beam and of full attenuation.
         gain: steepness of the film's curve.
         noise: standard deviation of quantum noise in the open beam, grey levels at dose 1.
@@ -34,6 +34,7 @@ class Exposure:
     scatter: float
     heel: tuple[float, float]
     halo: float
+    crisp: float
     black: float
     white: float
     gain: float
@@ -49,6 +50,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
         scatter=float(rng.uniform(0.02, 0.06)),
         heel=(float(rng.uniform(0.04, 0.16)), float(rng.uniform(0.0, 360.0))),
         halo=float(rng.uniform(0.15, 0.5)),
+        crisp=float(rng.uniform(0.1, 0.5)),
         black=float(rng.uniform(14.0, 34.0)),
         white=float(rng.uniform(236.0, 252.0)),
         gain=float(rng.uniform(0.85, 1.10)),
@@ -76,7 +78,8 @@ def develop(attenuation: np.ndarray, exposure: Exposure, rng: np.random.Generato
     light = gaussian_filter(np.exp(-attenuation), exposure.blur * px, mode="nearest", truncate=3.0)
     light = (light + exposure.scatter * _scattered(light)) * _beam(size, exposure.heel)
     depth = -np.log(light)
-    depth += exposure.halo * (depth - _wide_mean(depth, 22.0 * px))
+    wide, near = _wide_mean(depth, 22.0 * px), _wide_mean(depth, 5.0 * px)
+    depth += exposure.halo * (depth - wide) + exposure.crisp * (depth - near)
     depth += -0.35 * np.log(exposure.dose)
     levels = np.clip(np.rint((depth + _FLOOR) / (_TOP + _FLOOR) * (_LEVELS - 1)), 0, _LEVELS - 1).astype(np.int64)
     return _noisy(levels, exposure, rng)
@@ -121,8 +124,8 @@ def _noisy(levels: np.ndarray, exposure: Exposure, rng: np.random.Generator) -> 
 
 
 def _film_curve(depth: np.ndarray, exposure: Exposure) -> np.ndarray:
-    t = np.maximum(depth * exposure.gain, 0.0) / 1.22
-    rise = t**1.4
+    t = np.maximum(depth * exposure.gain, 0.0) / 1.26
+    rise = t**1.9
     return exposure.black + (exposure.white - exposure.black) * rise / (1.0 + rise)
 
 

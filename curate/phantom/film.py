@@ -64,8 +64,8 @@ def make_film(seed: int, number: int, size: int, oddity: str | None = None) -> F
     shadow = cast(posed, view, rng)
     depth = _hand_depth(flesh, shadow, posed, patient, view, rng)
     truths += odd_objects(oddity, depth, posed, patient, view, odd)
-    marker = add_marker(depth, flesh, view, left, rng)
     add_collimator(depth, flesh, rng)
+    marker = add_marker(depth, flesh, view, left, rng)
     exposure, more = odd_exposure(oddity, draw_exposure(rng), odd)
     image = develop(depth, exposure, rng)
 

@@ -44,7 +44,7 @@ def add_marker(depth: np.ndarray, flesh: np.ndarray, view: View, left: bool, rng
     for pick in rng.permutation(len(places)):
         cx, cy = (int(v) for v in places[pick])
         rows, columns = slice(cy - reach, cy + reach + 1), slice(cx - reach, cx + reach + 1)
-        if not flesh[rows, columns].any():
+        if not flesh[rows, columns].any() and depth[rows, columns].max() < 0.1:
             break
     else:
         return None

@@ -92,7 +92,7 @@ def lay_out(solids: dict[str, Solid], pose: Pose, patient: Patient) -> dict[str,
     for name in CARPALS:
         posed[name] = _carpal(solids[name], pose, unit)
     posed.update(_forearm(solids, pose, unit))
-    posed.update(_sesamoids(solids, posed, unit))
+    posed.update(_extras(solids, posed, unit))
     return posed
 
 
@@ -136,7 +136,7 @@ def _turned(point: np.ndarray, degrees: float, unit: float) -> np.ndarray:
 
 def _forearm(solids: dict[str, Solid], pose: Pose, unit: float) -> dict[str, Posed]:
     posed = {}
-    for name, rows, tilt in (("Radius", RADIUS_ROWS, 0.0), ("Ulna", ULNA_ROWS, 0.0)):
+    for name, rows, tilt in (("Radius", RADIUS_ROWS, 4.0), ("Ulna", ULNA_ROWS, 0.0)):
         base = np.array([FOREARM_AT[0] * unit, (FOREARM_AT[1] - FOREARM_LENGTH) * unit, 0.0])
         top = base + np.array([0.0, (FOREARM_LENGTH - rows[0][0]) * unit, 0.0])
         axes = axes_from(-pose.deviation, tilt)
@@ -144,12 +144,15 @@ def _forearm(solids: dict[str, Solid], pose: Pose, unit: float) -> dict[str, Pos
     return posed
 
 
-def _sesamoids(solids: dict[str, Solid], posed: dict[str, Posed], unit: float) -> dict[str, Posed]:
-    """Small round bones at the knuckles of thumb and little finger: on real films, never labelled."""
+def _extras(solids: dict[str, Solid], posed: dict[str, Posed], unit: float) -> dict[str, Posed]:
+    """Bones and knobs without a label: the sesamoids at the knuckles, and what stands out of other bones."""
     places = {
         "sesamoid-1": ("finger-3", 0.075, 0.93),
         "sesamoid-2": ("finger-3", -0.03, 0.90),
         "sesamoid-5": ("finger-19", -0.055, 0.93),
+        "hook": ("Hamate", 0.005, 0.58),
+        "ridge": ("Trapezium", -0.01, 0.42),
+        "tubercle": ("Scaphoid", 0.0, 0.52),
     }
     return {
         name: Posed(solids[name], posed[at].at(x * unit, along), posed[at].axes)

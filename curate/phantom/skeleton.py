@@ -14,6 +14,12 @@ _CARPAL_DEPTH_MM = {
     "Trapezium": 7.0, "Trapezoid": 6.5, "Capitate": 9.0, "Hamate": 8.0, "Scaphoid": 6.5, "Lunate": 8.0,
     "Triquetrum": 6.5, "Pisiform": 5.5,
 }  # fmt: skip
+EXTRAS = {
+    "sesamoid-1": (4.6, 0.9), "sesamoid-2": (4.2, 0.9), "sesamoid-5": (2.6, 0.9),
+    "hook": (8.0, 0.0), "ridge": (7.0, 0.0), "tubercle": (7.5, 0.0),
+}  # fmt: skip
+"""Bones and bony knobs that carry no label: length in mm, and how dense they are inside. The sesamoids are bones of
+their own; the others lie within a labelled bone and draw the rings and arcs that its knobs draw on a film."""
 _STEP_MM = 0.1
 
 
@@ -35,8 +41,8 @@ def build_skeleton(patient: Patient, seed: int) -> dict[str, Solid]:
         solids[name] = _carpal(name, patient, rng)
     solids["Radius"] = _forearm("Radius", RADIUS_ROWS, 0.62, 2.4, patient, rng)
     solids["Ulna"] = _forearm("Ulna", ULNA_ROWS, 0.95, 2.2, patient, rng)
-    for name, size in (("sesamoid-1", 4.6), ("sesamoid-2", 4.2), ("sesamoid-5", 2.6)):
-        solids[name] = _pebble(name, size * patient.scale * (1.0 + 0.15 * rng.standard_normal()))
+    for name, (size, marrow) in EXTRAS.items():
+        solids[name] = _pebble(name, size * patient.scale * (1.0 + 0.12 * rng.standard_normal()), marrow, patient)
     return solids
 
 
@@ -69,16 +75,16 @@ def _long_bone(name: str, length: float, kind: str, patient: Patient, rng: np.ra
         marrow=patient.density * _marrow(v, shaft, hollow_shaft=0.22 if kind != "distal" else 0.45),
         notch=(hollow[0] * length, hollow[1] * length),
         caps=(0.55 * patient.cortex + 0.15, 0.42 * patient.cortex + 0.1),
-        grain=(0.75, 2.6),
+        grain=(0.6, 2.2),
     )
 
 
 def _carpal(name: str, patient: Patient, rng: np.random.Generator) -> Solid:
     unit = unit_of(patient)
-    length = (CARPALS[name][4] - CARPALS[name][3]) * unit + 0.6
+    length = (CARPALS[name][4] - CARPALS[name][3]) * unit + 0.9
     v = _steps(length)
     centre, width = _outline(name, v, rng)
-    width = np.maximum(width * unit + 0.3, 0.12)
+    width = np.maximum(width * unit + 0.45, 0.12)
     full = width / np.max(width)
     return Solid(
         name=name,
@@ -89,7 +95,7 @@ def _carpal(name: str, patient: Patient, rng: np.random.Generator) -> Solid:
         cortex=np.minimum(np.full_like(v, 0.62 * patient.cortex + 0.08), 0.6 * width),
         marrow=np.full_like(v, 0.82 * patient.density),
         caps=(0.5, 0.5),
-        grain=(0.95, 1.3),
+        grain=(0.62, 1.0),
     )
 
 
@@ -106,7 +112,7 @@ def _forearm(name: str, rows: tuple, deep: float, thick: float, patient: Patient
     centre, width = (left + right) / 2.0 * unit, np.maximum((right - left) / 2.0 * unit * wobble, 0.3)
     deep_end = _smooth((below - 0.55) / -0.45)
     shaft = _smooth((below - 0.28) / 0.75)
-    scar = np.exp(-(((below - 0.27 - 0.02 * rng.standard_normal()) / 0.012) ** 2)) * rng.uniform(0.1, 0.5)
+    scar = np.exp(-(((below - 0.27 - 0.02 * rng.standard_normal()) / 0.016) ** 2)) * rng.uniform(0.0, 0.3)
     return Solid(
         name=name,
         length=length,
@@ -116,15 +122,15 @@ def _forearm(name: str, rows: tuple, deep: float, thick: float, patient: Patient
         cortex=np.minimum((0.55 + (thick * patient.cortex - 0.55) * shaft) * patient.scale, 0.55 * width),
         marrow=patient.density * (0.28 + 0.5 * (1.0 - shaft) + 0.25 * np.exp(-below / 0.22) + scar),
         caps=(0.5, 0.8),
-        grain=(0.8, 3.2),
+        grain=(0.55, 2.6),
     )
 
 
-def _pebble(name: str, size: float) -> Solid:
+def _pebble(name: str, size: float, marrow: float, patient: Patient) -> Solid:
     v = _steps(size)
     width = np.maximum(np.sqrt(np.maximum(1.0 - (2.0 * v - 1.0) ** 2, 0.0)) * size * 0.46, 0.05)
-    thin = np.minimum(np.full_like(v, 0.4), 0.5 * width)
-    full = np.full_like(v, 0.9)
+    thin = np.minimum(np.full_like(v, (0.42 if marrow else 0.24) * patient.cortex), 0.5 * width)
+    full = np.full_like(v, marrow * patient.density)
     return Solid(name, size, np.zeros_like(v), width, width, thin, full, caps=(0.2, 0.2), grain=(0.9, 0.9))
 
 

@@ -48,4 +48,4 @@ def trabeculae(lattice: Lattice, x: np.ndarray, y: np.ndarray, grain: tuple[floa
     )
     mesh = lattice.threads(x / (0.62 * across), y / (0.8 * across), offset + 2)
     clouds = lattice.noise(x / 3.5, y / 4.5, offset + 3)
-    return 1.5 * (struts - 0.98) + 0.9 * (mesh - 0.49) + 1.6 * (clouds - 0.5)
+    return 1.5 * (struts - 0.98) + 1.0 * (mesh - 0.49) + 1.0 * (clouds - 0.5)

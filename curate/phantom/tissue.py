@@ -7,6 +7,7 @@ square of the half thickness, which is nearly linear at the skin, and so stays s
 from __future__ import annotations
 
 import numpy as np
+from scipy.ndimage import gaussian_filter
 
 from .anatomy import RAYS
 from .patient import Patient
@@ -17,6 +18,8 @@ from .view import View
 _COARSE = 192
 _BLEND_MM2 = 11.0
 """Width of the fillet where two limbs meet, in units of the squared half thickness."""
+
+_KNEAD_MM = 3.2
 
 FINGER_SIZE = (1.16, 0.98, 1.02, 0.96, 0.85)
 """Thickness of thumb to little finger, the index about 1."""
@@ -32,8 +35,12 @@ def flesh_paths(posed: dict[str, Posed], pose: Pose, patient: Patient, view: Vie
     hand = view.to_hand(px)
     enlarge = _enlarger(view.size)
     total = np.zeros((view.size, view.size))
-    for limbs, flat in _layers(posed, pose, patient):
-        square = _union(limbs, hand).reshape(_COARSE, _COARSE)
+    for layer, (limbs, flat) in enumerate(_layers(posed, pose, patient)):
+        fields = _fields(limbs, hand)
+        if not layer:
+            palm = _union(_fields(_palm(posed, patient.scale * patient.flesh), hand)).reshape(_COARSE, _COARSE)
+            fields = np.vstack([fields, _kneaded(palm, step * view.mm).reshape(1, -1)])
+        square = _union(fields).reshape(_COARSE, _COARSE)
         total += 2.0 * flat * np.sqrt(np.maximum(enlarge @ square @ enlarge.T, 0.0))
     return total
 
@@ -41,7 +48,7 @@ def flesh_paths(posed: dict[str, Posed], pose: Pose, patient: Patient, view: Vie
 def _layers(posed: dict[str, Posed], pose: Pose, patient: Patient) -> list[tuple[list[Limb], float]]:
     """Groups of limbs whose thicknesses add up: the hand, and each bent finger that lies over it."""
     scale = patient.scale * patient.flesh
-    layers = [([*_palm(posed, scale), *_forearm(posed, scale)], 0.93)]
+    layers = [(_forearm(posed, scale), 0.93)]
     for ray in range(5):
         limbs = _finger(posed, ray, scale)
         if ray in pose.bent:
@@ -100,8 +107,14 @@ def _forearm(posed: dict[str, Posed], scale: float) -> list[Limb]:
     return limbs
 
 
-def _union(limbs: list[Limb], points: np.ndarray) -> np.ndarray:
-    """(n,) squared half thickness of the smooth union at points (n, 2); negative outside."""
+def _kneaded(square: np.ndarray, mm: float) -> np.ndarray:
+    """The palm's muscles run into each other: smoothed over some millimetres, its outline kept where it was."""
+    sigma = _KNEAD_MM / mm
+    return gaussian_filter(square, sigma, mode="nearest", truncate=3.0) + 1.5 * _KNEAD_MM**2
+
+
+def _fields(limbs: list[Limb], points: np.ndarray) -> np.ndarray:
+    """(limbs, n) squared half thickness of each limb at points (n, 2); negative outside."""
     values = np.empty((len(limbs), len(points)))
     for row, (a, b, ra, rb) in zip(values, limbs, strict=True):
         a, b = a[:2], b[:2]
@@ -111,6 +124,11 @@ def _union(limbs: list[Limb], points: np.ndarray) -> np.ndarray:
         away = points - a - t[:, None] * along
         radius = ra + t * (rb - ra)
         row[:] = radius**2 - (away**2).sum(axis=1)
+    return values
+
+
+def _union(values: np.ndarray) -> np.ndarray:
+    """(n,) the smooth maximum over the limbs."""
     top = values.max(axis=0)
     return top + _BLEND_MM2 * np.log(np.exp((values - top) / _BLEND_MM2).sum(axis=0))
 

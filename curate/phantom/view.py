@@ -9,7 +9,7 @@ import numpy as np
 from .pose import Pose
 from .solid import Posed
 
-_FILM_MM = 222.0
+_FILM_MM = 208.0
 """A film as high as this would show the mean hand at the scale the films are taken at."""
 
 
