@@ -33,6 +33,8 @@ class Journal:
             lines = self.path.read_bytes().split(b"\n")
         except FileNotFoundError:
             return {}
+        except OSError as error:
+            raise CarpusError(self.path, f"cannot be read: {error.strerror or error}") from None
         done = {}
         for line in lines:
             with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, OSError):

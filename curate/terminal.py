@@ -107,6 +107,8 @@ def run(app: Any, arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # the reader of our output went away
         sys.stderr.close()
         return 0
+    except OSError as error:  # a disk that fails where nobody expected it still gets one clear line
+        return fail(CarpusError(error.filename, error.strerror or str(error)), as_json)
     except KeyboardInterrupt:
         print("stopped; run the same command again to resume", file=sys.stderr)
         return 130
