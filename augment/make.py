@@ -1,4 +1,4 @@
-"""From a planner to a named version: plan, make the files, commit; interrupted work resumes, asking twice is a no-op."""
+"""From a planner to a named version: plan, make the files, commit. Interrupted work resumes; asking twice is a no-op."""
 
 from __future__ import annotations
 
@@ -81,9 +81,7 @@ def plan_children(
     pool = Pool(select_parents(source, selection, reader), reader.annotations, warn)
     parents = source.by_id
     rows: dict[str, SampleRow] = {}
-    planned = 0
     for recipe in planner.plan(pool, n, seed):
-        planned += 1
         row = child_row(recipe, parents)
         rows.setdefault(row.id, row)
     rows = {i: r for i, r in rows.items() if i not in parents}

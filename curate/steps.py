@@ -63,13 +63,13 @@ def drop(
         for row in parent.samples:
             if {*row.tags, *flags.get(row.id, ())} & {*flag_names}:
                 wanted.add(row.id)
-        if source is None and dict(parent.step).items() >= _plain(asked).items() and parent.parent:
-            return Step(parent, existed=True)
         gone = {r.id for r in parent.samples if not r.is_original and _descends(parent, r.id, wanted)}
         films = {i for i in wanted if parent.by_id[i].is_original}
         gone |= {i for i in films if also_evaluation}
         held = sorted(i for i in films - gone if EVALUATION_ONLY not in parent.by_id[i].tags)
         if not gone and not held:
+            if source is None and dict(parent.step).items() >= _plain(asked).items():
+                return Step(parent, existed=True)
             what = " or ".join([*flag_names, *samples])
             raise UsageError(parent.name, f"has no sample to drop for {what}")
         step = _plain(asked | {"dropped": len(films), "children": len(gone - films)})

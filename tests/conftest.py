@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from curate.ingest import ingest
+from tests.phantoms import tiny_set
+
 
 @pytest.fixture(scope="session")
 def real_data() -> Path:
@@ -22,3 +25,15 @@ def real_data() -> Path:
 def hands(real_data: Path, tmp_path: Path) -> Path:
     """A writable copy of the ten labelled real films, in the competition's layout."""
     return Path(shutil.copytree(real_data / "hands29", tmp_path / "hands29", copy_function=shutil.copyfile))
+
+
+@pytest.fixture
+def tiny(tmp_path: Path) -> Path:
+    """Six patients with two tiny films each, not yet a data set of ours."""
+    return tiny_set(tmp_path / "tiny")
+
+
+@pytest.fixture
+def version(tiny: Path):
+    """v1 of the tiny films."""
+    return ingest(tiny).version

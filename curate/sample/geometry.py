@@ -93,12 +93,11 @@ def region_polygon(region: Box | Sequence[Sequence[float]]) -> Polygon:
 
 def polygonal_parts(geometry: BaseGeometry) -> list[Polygon]:
     """The polygons of a geometry with an area; lines and points are left out."""
-    if geometry.is_empty:
+    if isinstance(geometry, Polygon):
+        return [geometry] if geometry.area > 0 else []
+    if not hasattr(geometry, "geoms"):
         return []
-    parts = shapely.get_parts(geometry)
-    if isinstance(geometry, Polygon | MultiPolygon):
-        return [p for p in parts if p.area > 0]
-    return [q for p in parts for q in polygonal_parts(p)] if len(parts) > 1 or parts[0] is not geometry else []
+    return [part for member in geometry.geoms for part in polygonal_parts(member)]
 
 
 def as_areal(parts: Iterable[Polygon]) -> Polygon | MultiPolygon:

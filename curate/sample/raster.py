@@ -18,8 +18,8 @@ from curate.errors import UsageError
 from curate.sample.annotation import Annotation
 from curate.sample.geometry import scale_affine, transform_geometry
 
-SUBROWS = 8
-"""Scan lines per pixel row; along a scan line the coverage is exact."""
+LEAST_SUBROWS, MOST_SUBROWS = 8, 32
+"""Scan lines per pixel row, most for small shapes; along a scan line the coverage is exact."""
 
 
 def coverage_fraction(geometry: shapely.Geometry, size: tuple[int, int]) -> tuple[np.ndarray, tuple[int, int]]:
@@ -39,15 +39,15 @@ def coverage_fraction(geometry: shapely.Geometry, size: tuple[int, int]) -> tupl
     x1, y1 = min(int(np.ceil(bounds[2] + 0.5)), width), min(int(np.ceil(bounds[3] + 0.5)), height)
     if x0 >= x1 or y0 >= y1:
         return np.zeros((0, 0)), (0, 0)
-    points, ring_of = shapely.get_coordinates(shapely.get_rings(shapely.normalize(geometry)), return_index=True)
-    # normalize: shells clockwise, holes counter-clockwise, so that the winding number is 1 inside and 0 outside
+    points, ring_of = _rings(geometry)
     same = ring_of[1:] == ring_of[:-1]
     start, end = points[:-1][same], points[1:][same]
-    # scan lines at (k + 0.5) / SUBROWS - 0.5 rows below y0; an edge owns those in [top, bottom)
-    top = (start[:, 1] - y0 + 0.5) * SUBROWS - 0.5
-    bottom = (end[:, 1] - y0 + 0.5) * SUBROWS - 0.5
+    subrows = min(max(1024 // (y1 - y0), LEAST_SUBROWS), MOST_SUBROWS)
+    # scan lines at (k + 0.5) / subrows - 0.5 rows below y0; an edge owns those in [top, bottom)
+    top = (start[:, 1] - y0 + 0.5) * subrows - 0.5
+    bottom = (end[:, 1] - y0 + 0.5) * subrows - 0.5
     sign = np.where(bottom > top, 1.0, -1.0)
-    rows = (y1 - y0) * SUBROWS
+    rows = (y1 - y0) * subrows
     first = np.clip(np.ceil(np.minimum(top, bottom)), 0, rows).astype(np.int64)
     last = np.clip(np.ceil(np.maximum(top, bottom)), 0, rows).astype(np.int64)
     count = last - first
@@ -61,11 +61,20 @@ def coverage_fraction(geometry: shapely.Geometry, size: tuple[int, int]) -> tupl
     cell = np.floor(cross)
     part = cross - cell
     columns = x1 - x0 + 2
-    index = (line // SUBROWS) * columns + cell.astype(np.int64)
+    index = (line // subrows) * columns + cell.astype(np.int64)
     total = (y1 - y0) * columns
     steps = np.bincount(index, sign[edge] * (1 - part), total) + np.bincount(index + 1, sign[edge] * part, total)
-    filled = np.abs(np.cumsum(steps.reshape(y1 - y0, columns), axis=1)[:, : x1 - x0]) / SUBROWS
+    filled = np.abs(np.cumsum(steps.reshape(y1 - y0, columns), axis=1)[:, : x1 - x0]) / subrows
     return filled, (x0, y0)
+
+
+def _rings(geometry: shapely.Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices of all rings and the ring of each; shells clockwise, holes counter-clockwise.
+
+    So the winding number is 1 inside and 0 outside, and edges need no sorting.
+    """
+    rings = shapely.get_rings(shapely.get_parts(shapely.normalize(geometry)))
+    return shapely.get_coordinates(rings, return_index=True)
 
 
 def coverage(shape: Annotation | shapely.Geometry, size: tuple[int, int]) -> np.ndarray:

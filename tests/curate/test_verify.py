@@ -1,0 +1,56 @@
+"""verify finds what was changed, and names it."""
+
+import pytest
+
+from augment.make import make_version
+from augment.plan.mosaic import Mosaic
+from curate.manifest import Manifest
+from curate.verify import verify
+
+
+@pytest.fixture
+def made(version):
+    return make_version(version.manifest, Mosaic(), 4).version
+
+
+def paths(version):
+    return {(p.path, p.kind) for p in verify(Manifest.open(version.manifest.path).version(version.name))}
+
+
+def test_nothing_to_find(made):
+    assert verify(made) == []
+
+
+@pytest.mark.parametrize("which", ["image", "labels"])
+def test_every_single_bit_counts(made, which):
+    for row in made.samples[::5]:
+        path = made.root / getattr(row, which)
+        whole = path.read_bytes()
+        for at in (0, len(whole) // 2, len(whole) - 1):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+            assert (getattr(row, which), "changed") in paths(made)
+        path.write_bytes(whole)
+    assert paths(made) == set()
+
+
+def test_missing_files_tables_and_splits(made):
+    row = made.samples[-1]
+    (made.root / row.labels).unlink()
+    assert paths(made) == {(row.labels, "missing")}
+    table = made.root / made.entry["table"]["file"]
+    table.write_bytes(table.read_bytes()[:-3])
+    assert (made.entry["table"]["file"], "table") in paths(made)
+
+
+def test_a_forged_recipe_breaks_the_identity(made):
+    import orjson
+
+    from tests.curate.test_manifest import rewrite
+
+    def forge(rows):
+        recipe = orjson.loads(rows[0]["recipe"])
+        recipe["seed"] += 1
+        rows[0]["recipe"] = orjson.dumps(recipe, option=orjson.OPT_SORT_KEYS).decode()
+
+    forged = rewrite(made, forge)
+    assert [(p.kind, "does not follow" in p.detail) for p in verify(forged)] == [("lineage", True)]
