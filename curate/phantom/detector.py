@@ -10,7 +10,9 @@ from scipy.ndimage import gaussian_filter, zoom
 _LEVELS = 4096
 _TOP = 5.0
 """Optical depth at the top of the quantised range."""
-_FLOOR = 0.25
+_FLOOR = 0.35
+_TOE = 0.22
+"""Where the film's curve begins, below the depth of the open beam: the background keeps some slope, and its noise."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
         crisp=float(rng.uniform(0.1, 0.5)),
         black=float(rng.uniform(14.0, 34.0)),
         white=float(rng.uniform(236.0, 252.0)),
-        gain=float(rng.uniform(0.85, 1.10)),
+        gain=float(rng.uniform(0.84, 1.18)),
         noise=float(rng.uniform(0.5, 1.1)),
     )
 
@@ -124,7 +126,7 @@ def _noisy(levels: np.ndarray, exposure: Exposure, rng: np.random.Generator) -> 
 
 
 def _film_curve(depth: np.ndarray, exposure: Exposure) -> np.ndarray:
-    t = np.maximum(depth * exposure.gain, 0.0) / 1.26
+    t = np.maximum(depth + _TOE, 0.0) * exposure.gain / 1.4
     rise = t**1.9
     return exposure.black + (exposure.white - exposure.black) * rise / (1.0 + rise)
 

@@ -14,7 +14,7 @@ from .solid import Posed
 
 MU_GOLD = 6.0
 MU_STEEL = 1.3
-MU_TITANIUM = 0.5
+MU_TITANIUM = 0.75
 """Attenuation per mm at about 60 kV."""
 
 

@@ -60,7 +60,7 @@ def odd_pose(kind: str | None, pose: Pose, rng: np.random.Generator) -> tuple[Po
         first = int(rng.integers(1, 5))
         bends = {}
         for ray in range(first, min(5, first + 1 + int(rng.random() < 0.4))):
-            bends[ray] = tuple(float(v) for v in rng.uniform((8.0, 55.0, 15.0), (30.0, 85.0, 40.0)))
+            bends[ray] = tuple(float(v) for v in rng.uniform((6.0, 38.0, 10.0), (20.0, 60.0, 28.0)))
         truths = [
             Truth(kind, f"finger-{RAYS[ray][2]}", params={"flexion_deg": [round(v, 1) for v in bend]})
             for ray, bend in bends.items()
@@ -133,7 +133,7 @@ def _bangle(x, y, posed, patient, rng):
     things = []
     along = 1.0 - float(rng.uniform(0.055, 0.075))
     for _ in range(1 + int(rng.random() < 0.35)):
-        width, wall, tilt = (float(rng.uniform(*r)) for r in ((2.5, 9.0), (1.2, 2.6), (4.0, 22.0)))
+        width, wall, tilt = (float(rng.uniform(*r)) for r in ((1.8, 6.5), (1.0, 2.4), (4.0, 22.0)))
         radius = float(rng.uniform(29.0, 34.0)) * patient.scale * patient.flesh
         added = metal.hoop(x, y, bone, bone.at(middle, along)[:2], radius, wall, width, tilt, metal.MU_GOLD)
         things.append((added, "", {"width_mm": round(width, 1), "tilt_deg": round(tilt, 1)}))
@@ -161,7 +161,7 @@ def _wires(x, y, posed, patient, rng):
     middle = float(bone.solid.centre[-1]) if name == "Radius" else 0.0
     high, low = (1.0, 0.925) if name == "Radius" else (float(rng.uniform(0.82, 1.0)), float(rng.uniform(0.15, 0.4)))
     things = []
-    for index in range(int(rng.integers(2, 4))):
+    for index in range(int(rng.integers(1, 4))):
         sign = 1.0 if index % 2 else -1.0
         inside = bone.at(middle - sign * wide * rng.uniform(0.2, 0.8), low)[:2]
         entry = bone.at(middle + sign * wide * rng.uniform(0.7, 1.1), high)[:2]
@@ -175,7 +175,7 @@ def _wires(x, y, posed, patient, rng):
 
 def _nail_art(x, y, posed, patient, rng):
     things = []
-    full, studded = float(rng.uniform(0.22, 0.55)), rng.random() < 0.6
+    full, studded = float(rng.uniform(0.14, 0.40)), rng.random() < 0.6
     extra = float(rng.uniform(0.0, 7.0))
     for ray in range(5) if rng.random() < 0.6 else sorted(rng.permutation(5)[:3].tolist()):
         tip = posed[f"finger-{RAYS[ray][-1]}"]

@@ -91,6 +91,8 @@ def lay_out(solids: dict[str, Solid], pose: Pose, patient: Patient) -> dict[str,
         posed.update(_ray(solids, pose, ray, bones, unit))
     for name in CARPALS:
         posed[name] = _carpal(solids[name], pose, unit)
+        if f"facet-{name}" in solids:
+            posed[f"facet-{name}"] = _inside(posed[name], solids[f"facet-{name}"])
     posed.update(_forearm(solids, pose, unit))
     posed.update(_extras(solids, posed, unit))
     return posed
@@ -123,6 +125,12 @@ def _carpal(solid: Solid, pose: Pose, unit: float) -> Posed:
         turn = pose.deviation * _FIRST_ROW_SHARE
         return Posed(solid, _turned(origin, turn, unit), axes_from(angle - turn))
     return Posed(solid, origin, direction)
+
+
+def _inside(bone: Posed, facet: Solid) -> Posed:
+    """The facet laid within its bone, towards the head if it is large, towards the base if it is small."""
+    share = facet.length / bone.solid.length
+    return Posed(facet, bone.at(0.0, (1.0 - share) * (0.06 if share < 0.76 else 0.94)), bone.axes)
 
 
 def _turned(point: np.ndarray, degrees: float, unit: float) -> np.ndarray:

@@ -39,6 +39,8 @@ def build_skeleton(patient: Patient, seed: int) -> dict[str, Solid]:
             solids[name] = _long_bone(name, length, _kind(ray, place), patient, rng)
     for name in CARPALS:
         solids[name] = _carpal(name, patient, rng)
+        if name != "Pisiform":
+            solids[f"facet-{name}"] = _facet(solids[name], rng)
     solids["Radius"] = _forearm("Radius", RADIUS_ROWS, 0.62, 2.4, patient, rng)
     solids["Ulna"] = _forearm("Ulna", ULNA_ROWS, 0.95, 2.2, patient, rng)
     for name, (size, marrow) in EXTRAS.items():
@@ -99,6 +101,23 @@ def _carpal(name: str, patient: Patient, rng: np.random.Generator) -> Solid:
     )
 
 
+def _facet(bone: Solid, rng: np.random.Generator) -> Solid:
+    """The smaller outline that a carpal's near or far side draws within its silhouette: a thin shell, nothing more."""
+    shrink = rng.uniform(0.66, 0.86)
+    aside = float(rng.choice([-1.0, 1.0])) * 0.9 * (1.0 - shrink) * float(np.max(bone.width))
+    width = np.maximum(shrink * bone.width, 0.1)
+    return Solid(
+        name=f"facet-{bone.name}",
+        length=shrink * bone.length,
+        centre=shrink * bone.centre + aside,
+        width=width,
+        depth=np.maximum(0.55 * bone.depth, 0.1),
+        cortex=np.minimum(0.3 * bone.cortex, 0.5 * width),
+        marrow=np.zeros_like(width),
+        caps=(0.25, 0.25),
+    )
+
+
 def _forearm(name: str, rows: tuple, deep: float, thick: float, patient: Patient, rng: np.random.Generator) -> Solid:
     unit = unit_of(patient)
     rows = np.array(rows)[::-1]
@@ -112,6 +131,7 @@ def _forearm(name: str, rows: tuple, deep: float, thick: float, patient: Patient
     centre, width = (left + right) / 2.0 * unit, np.maximum((right - left) / 2.0 * unit * wobble, 0.3)
     deep_end = _smooth((below - 0.55) / -0.45)
     shaft = _smooth((below - 0.28) / 0.75)
+    plate = 0.6 * np.exp(-(((below - top) / 0.13) ** 2))  # dense bone under the joint surface
     scar = np.exp(-(((below - 0.27 - 0.02 * rng.standard_normal()) / 0.016) ** 2)) * rng.uniform(0.0, 0.3)
     return Solid(
         name=name,
@@ -119,9 +139,9 @@ def _forearm(name: str, rows: tuple, deep: float, thick: float, patient: Patient
         centre=centre,
         width=width,
         depth=width * (1.0 + (deep - 1.0) * deep_end),
-        cortex=np.minimum((0.55 + (thick * patient.cortex - 0.55) * shaft) * patient.scale, 0.55 * width),
+        cortex=np.minimum((0.55 + plate + (thick * patient.cortex - 0.55) * shaft) * patient.scale, 0.55 * width),
         marrow=patient.density * (0.28 + 0.5 * (1.0 - shaft) + 0.25 * np.exp(-below / 0.22) + scar),
-        caps=(0.5, 0.8),
+        caps=(0.5, 0.9),
         grain=(0.55, 2.6),
     )
 
