@@ -1,0 +1,20 @@
+"""Two arms of runs in, one honest report out.
+
+For the command line and for scripts::
+
+    compare_runs(a: Path, b: Path, *, margin=0.01, seed=0, confidence=0.95) -> Comparison
+        a: the reference (for ``train --manifest v3 --against v1``: the runs of v1), b: what is held against it (v3);
+        each a run folder or a folder of run folders. Differences are B - A.
+    Comparison.to_dict() -> dict              what ``train diff --json`` prints
+    write_report(comparison, out: Path) -> Path   report.html, .json, .csv and .md in a folder; returns the page
+    print_table(comparison, console) -> None      the terminal table, at most 100 columns (console: rich)
+
+All errors are ``CarpusError`` with one clear line.
+"""
+
+from __future__ import annotations
+
+from train.compare.comparison import compare_arms, compare_runs
+from train.compare.result import Comparison, Line
+
+__all__ = ["Comparison", "Line", "compare_arms", "compare_runs"]

@@ -1,0 +1,254 @@
+"""``compare_runs``: two arms in, one :class:`train.compare.result.Comparison` out."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from curate.errors import UsageError
+from curate.software import versions_of_libraries
+from train.compare.arm import Arm, read_arm
+from train.compare.estimate import Difference, difference, holm
+from train.compare.recipe import check_alike
+from train.compare.result import Comparison, Film, Line, Side
+from train.compare.tables import Patients, macro, ordered_like
+
+TIE = 0.001
+_MOST_BONES = 3
+#: Facts of a run that the report sets side by side, in this order.
+FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "device")
+LIBRARIES = ("carpus", "numpy", "scipy", "monai")
+
+
+def compare_runs(
+    a: Path,
+    b: Path,
+    *,
+    margin: float = 0.01,
+    seed: int = 0,
+    confidence: float = 0.95,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Comparison:
+    """Compare two arms: did what changed from A to B help, which bones, how sure.
+
+    Args:
+        a: reference: a run folder, or a folder of run folders (the seeds and folds of one arm).
+        b: what is held against it. Differences are B - A.
+        margin: Dice; a bone whose whole interval lies within it is equivalent.
+        seed: of the pictures' choice of films where scores tie; the statistics draw nothing at random.
+        confidence: of the intervals; verdicts hold at 1 - confidence over all bones together.
+        groups: name -> classes; from ``groups.yaml`` by default.
+
+    Raises:
+        CarpusError: a run cannot be read or did not finish, or the two cannot be compared; names the difference.
+    """
+    if not 0 <= margin < 1:
+        raise UsageError("--margin", f"{margin} is no difference in Dice; give 0 to 1")
+    if not 0.5 <= confidence < 1:
+        raise UsageError("--confidence", f"{confidence} is not between 0.5 and 1")
+    first, second = read_arm(Path(a)), read_arm(Path(b))
+    return compare_arms(first, second, margin=margin, seed=seed, confidence=confidence, groups=groups)
+
+
+def compare_arms(
+    first: Arm,
+    second: Arm,
+    *,
+    margin: float = 0.01,
+    seed: int = 0,
+    confidence: float = 0.95,
+    groups: Mapping[str, Sequence[str]] | None = None,
+) -> Comparison:
+    """As :func:`compare_runs`, of arms already read."""
+    notes = [*check_alike(first, second), *_seed_notes(first, second)]
+    notes += [f"{arm.path}: {note}" for arm in (first, second) for note in arm.notes]
+    patients = Patients(first.groups, first.fold_of)
+    if len(patients.names) == 1:
+        notes.append("a single patient: no interval and no verdict, whatever the number of films")
+    scores = {m: (first.scores[m], ordered_like(first, second, m)) for m in first.scores}
+    fold = patients.fold if first.nested and second.nested else None
+    by_patient = tuple(patients.means(s, first.present) for s in scores["dice"])
+    estimates = [_estimate(*(t[:, :, k] for t in by_patient), fold) for k in range(len(first.classes))]
+    adjusted = holm(np.array([e.p for e in estimates]))
+    alpha = 1 - confidence
+    tested = max(1, sum(not math.isnan(e.p) for e in estimates))
+    lines = [
+        _line(name, e, float(p), int(first.present[:, k].sum()), alpha, alpha / tested, margin)
+        | _beside(scores, first.present, k)
+        | _surface(patients, scores, first.present, k, fold, confidence)
+        for k, (name, e, p) in enumerate(zip(first.classes, estimates, adjusted, strict=True))
+    ]
+    found = _class_groups(first.classes) if groups is None else _checked_groups(groups, first.classes)
+    sums = [
+        _estimate(*(macro(t, [first.classes.index(c) for c in members]) for t in by_patient), fold)
+        for members in found.values()
+    ]
+    group_p = holm(np.array([e.p for e in sums]))
+    whole = _estimate(*(macro(t, list(range(len(first.classes)))) for t in by_patient), fold)
+    n_films = [int(first.present[:, [first.classes.index(c) for c in m]].any(axis=1).sum()) for m in found.values()]
+    group_lines = [
+        Line(**_line(name, e, float(p), n, alpha, alpha / max(1, len(sums)), margin))
+        for name, e, p, n in zip(found, sums, group_p, n_films, strict=True)
+    ]
+    n_whole = int(first.present.any(axis=1).sum())
+    return Comparison(
+        a=_side(first), b=_side(second), n_images=len(first.images), n_groups=len(patients.names), margin=margin,
+        confidence=confidence, seed=seed, classes=tuple(Line(**line) for line in lines), groups=tuple(group_lines),
+        overall=Line(**_line("overall", whole, whole.p, n_whole, alpha, alpha, margin)),
+        films=_films(first, scores["dice"]), differences=_differences(first, second), notes=tuple(notes),
+        software=versions_of_libraries(LIBRARIES),
+        run_folders=(tuple(r.path for r in first.runs), tuple(r.path for r in second.runs)),
+    )  # fmt: skip
+
+
+def _seed_notes(first: Arm, second: Arm) -> list[str]:
+    few = [str(arm.path) for arm in (first, second) if len(arm.seeds) < 2]
+    if few:
+        return [
+            f"seed variance not estimated: one seed in {' and in '.join(few)}. Another seed alone could change any "
+            "difference below; intervals cover the patients only, and no verdict is given"
+        ]
+    if len(first.seeds) != len(second.seeds):
+        return ["other numbers of seeds in the arms: their seeds are taken to vary alike"]
+    return []
+
+
+def _estimate(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None) -> Difference:
+    held = ~np.isnan(a[0])
+    return difference(a[:, held], b[:, held], None if fold is None else fold[held])
+
+
+def _line(
+    name: str, e: Difference, adjusted: float, n_films: int, alpha: float, first_step: float, margin: float
+) -> dict[str, Any]:
+    """The part of a line that every kind has; ``adjusted`` is the p by which the verdict is given."""
+    low, high = e.interval(1 - alpha)
+    total = e.error**2
+    d = e.per_patient
+    return {
+        "name": name,
+        "n_present": n_films,
+        "n_patients": e.n,
+        "dice_a": e.mean_a,
+        "dice_b": e.mean_b,
+        "delta": e.delta,
+        "ci": (low, high),
+        "p": e.p,
+        "p_holm": adjusted,
+        "verdict": verdict(e.delta, adjusted, low, high, alpha, margin, e.has_seeds),
+        "effect": e.effect,
+        "wins": int((d > TIE).sum()),
+        "ties": int((np.abs(d) <= TIE).sum()),
+        "losses": int((d < -TIE).sum()),
+        "detectable": e.detectable(first_step),
+        "seed_share": e.seed_var / total if e.has_seeds and total > 0 else math.nan,
+        "per_patient": d,
+    }
+
+
+def verdict(
+    delta: float, adjusted: float, low: float, high: float, alpha: float, margin: float, has_seeds: bool
+) -> str:
+    """Better or worse by the adjusted p; else equivalent when the whole interval is within the margin."""
+    if not has_seeds or math.isnan(adjusted):
+        return "inconclusive"
+    if adjusted <= alpha:
+        return "better" if delta > 0 else "worse"
+    return "equivalent" if -margin <= low and high <= margin else "inconclusive"
+
+
+def _beside(scores: dict, present: np.ndarray, k: int) -> dict[str, Any]:
+    """Counts of missed and invented bones, and HD95."""
+    held = present[:, k]
+    out: dict[str, Any] = {"n_absent": int((~held).sum())}
+    for side, dice in zip("ab", scores["dice"], strict=True):
+        out[f"missed_{side}"] = int((dice[:, held, k] == 0).sum())
+        out[f"invented_{side}"] = int((~np.isnan(dice[:, ~held, k])).sum())
+    a, b = (s[:, :, k] for s in scores["hd95"])
+    whole = held & ~np.isnan(a).any(axis=0) & ~np.isnan(b).any(axis=0)
+    if whole.any():
+        out |= {"hd95_a": float(np.median(a[:, whole].mean(axis=0))), "hd95_b": float(np.median(b[:, whole].mean(0)))}
+    return out
+
+
+def _surface(
+    patients: Patients, scores: dict, present: np.ndarray, k: int, fold: np.ndarray | None, confidence: float
+) -> dict[str, Any]:
+    """NSD with its interval; nothing where the runs did not measure it."""
+    a, b = (s[:, :, k : k + 1] for s in scores["nsd"])
+    held = present[:, k : k + 1]
+    if not held.any() or np.isnan(a[:, held[:, 0]]).any() or np.isnan(b[:, held[:, 0]]).any():
+        return {}
+    e = _estimate(*(patients.means(s, held)[:, :, 0] for s in (a, b)), fold)
+    return {"nsd_a": e.mean_a, "nsd_b": e.mean_b, "nsd_delta": e.delta, "nsd_ci": e.interval(confidence)}
+
+
+def _class_groups(classes: tuple[str, ...]) -> dict[str, list[str]]:
+    tables = yaml.safe_load(resources.files("train.compare").joinpath("groups.yaml").read_text(encoding="utf-8"))
+    for table in tables.values():
+        if set(classes) >= {c for members in table.values() for c in members}:
+            return table
+    return {}
+
+
+def _checked_groups(groups: Mapping[str, Sequence[str]], classes: tuple[str, ...]) -> dict[str, list[str]]:
+    for name, members in groups.items():
+        unknown = sorted(set(members) - set(classes))
+        if unknown or not members:
+            raise UsageError(f"group {name}", f"no such class: {', '.join(unknown)}" if unknown else "has no class")
+    return {name: list(members) for name, members in groups.items()}
+
+
+def _films(first: Arm, dice: tuple[np.ndarray, np.ndarray]) -> tuple[Film, ...]:
+    """Every film with a bone on it, from the one that gained most to the one that lost most."""
+    a, b = (np.where(first.present, d.mean(axis=0), np.nan) for d in dice)
+    films = []
+    for i in np.flatnonzero(first.present.any(axis=1)):
+        held = first.present[i]
+        change = np.where(held, b[i] - a[i], 0.0)
+        order = np.argsort(-np.abs(change), kind="stable")[:_MOST_BONES]
+        most = tuple((first.classes[k], float(change[k])) for k in order if change[k] != 0)
+        means = float(a[i][held].mean()), float(b[i][held].mean())
+        films.append(Film(first.images[i], first.groups[i], *means, means[1] - means[0], most))
+    return tuple(sorted(films, key=lambda f: (-f.delta, f.image)))
+
+
+def _side(arm: Arm) -> Side:
+    facts = {k: arm.record[k] for k in FACTS if arm.record.get(k) is not None}
+    facts = {"version": arm.record.get("version"), **facts}
+    name = str(arm.record.get("version") or arm.path.name)
+    names = tuple(r.path.name for r in arm.runs)
+    return Side(name, str(arm.path), facts, arm.seeds, arm.folds, names)
+
+
+def _differences(first: Arm, second: Arm) -> tuple[tuple[str, str, str], ...]:
+    """Facts and package versions that differ; what must not differ was refused before."""
+    rows = []
+    for key in ("version", *FACTS):
+        pair = [_told(arm, lambda record, key=key: record.get(key)) for arm in (first, second)]
+        if pair[0] != pair[1]:
+            rows.append((key, *pair))
+    libraries = {lib for arm in (first, second) for run in arm.runs for lib in _software(run.record)}
+    for lib in sorted(libraries):
+        pair = [_told(arm, lambda record, lib=lib: _software(record).get(lib)) for arm in (first, second)]
+        if pair[0] != pair[1] or "," in pair[0]:
+            rows.append((f"package {lib}", *pair))
+    return tuple(rows)
+
+
+def _software(record: dict) -> dict[str, str]:
+    software = record.get("software")
+    return software if isinstance(software, dict) else {}
+
+
+def _told(arm: Arm, get: Any) -> str:
+    """A fact of an arm's runs; several values where its runs differ."""
+    values = {json.dumps(v) if not isinstance(v, str) else v for run in arm.runs if (v := get(run.record)) is not None}
+    return ", ".join(sorted(values)) or "not recorded"

@@ -1,0 +1,173 @@
+"""The comparison as text: a table for the terminal, Markdown for a pull request, CSV for a spreadsheet."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections import Counter
+from typing import Any
+
+from train.compare.result import VERDICTS, Comparison, Line
+
+#: A verdict is told by its shape too, not by colour alone.
+MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "inconclusive": "○"}
+_PLAIN = {"better": "+", "worse": "-", "equivalent": "=", "inconclusive": "?"}
+_STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "inconclusive": "dim"}
+
+
+def by_difference(lines: tuple[Line, ...]) -> list[Line]:
+    """From the largest gain to the largest loss; bones that are nowhere present last."""
+    return sorted(lines, key=lambda line: (math.isnan(line.delta), -line.delta if line.n_patients else 0, line.name))
+
+
+def signed(value: float, places: int = 4) -> str:
+    """A difference with its sign; empty for NaN."""
+    return "" if math.isnan(value) else f"{value:+.{places}f}"
+
+
+def plain(value: float, places: int = 4) -> str:
+    """A number; empty for NaN."""
+    return "" if math.isnan(value) else f"{value:.{places}f}"
+
+
+def interval(ci: tuple[float, float]) -> str:
+    """``[low, high]`` with signs; empty for NaN."""
+    return "" if math.isnan(ci[0]) else f"[{signed(ci[0])}, {signed(ci[1])}]"
+
+
+def p_value(p: float) -> str:
+    """A p-value to four places; empty for NaN."""
+    if math.isnan(p):
+        return ""
+    return "<0.0001" if p < 0.0001 else f"{p:.4f}"
+
+
+def counts(comparison: Comparison) -> dict[str, int]:
+    """How many bones got each verdict."""
+    found = Counter(line.verdict for line in comparison.classes)
+    return {v: found.get(v, 0) for v in VERDICTS}
+
+
+def headline(comparison: Comparison) -> str:
+    """The result in a sentence or two."""
+    c, o = comparison, comparison.overall
+    spread = "" if math.isnan(o.ci[0]) else f", {percent(c)} interval {interval(o.ci)}"
+    moved = f"Mean Dice {plain(o.dice_a)} → {plain(o.dice_b)} ({signed(o.delta)}{spread})"
+    if not c.seed_variance_known:
+        return f"{moved}. Seed variance not estimated: no verdict."
+    n = counts(c)
+    told = f"{n['better']} better, {n['worse']} worse, {n['equivalent']} equivalent within ±{c.margin:g}"
+    return f"{moved}: {o.verdict}. Of {len(c.classes)} classes {told}, {n['inconclusive']} inconclusive."
+
+
+def percent(comparison: Comparison) -> str:
+    """The confidence as it is written."""
+    return f"{100 * comparison.confidence:g}%"
+
+
+def sizes(comparison: Comparison) -> str:
+    """Films, patients, seeds, folds."""
+    c = comparison
+    pair = (len(c.a.seeds), len(c.b.seeds))
+    seeds = f"{pair[0]} seed{'s' * (pair[0] != 1)}" if pair[0] == pair[1] else f"{pair[0]} and {pair[1]} seeds"
+    folds = len(c.a.folds)
+    return (
+        f"{c.n_images} film{'s' * (c.n_images != 1)} of {c.n_groups} patient{'s' * (c.n_groups != 1)}, {seeds} an arm, "
+        f"{folds} fold{'s' * (folds != 1)}"
+    )
+
+
+def print_table(comparison: Comparison, console: Any) -> None:
+    """Print the comparison on a ``rich.console.Console``; at most 100 columns, wider terminals notwithstanding."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    c = comparison
+    marks = MARKS if (console.encoding or "").lower().startswith("utf") else _PLAIN
+    console.print(f"[bold]A[/] {escape(c.a.name)}  {escape(c.a.path)}", soft_wrap=True)
+    console.print(f"[bold]B[/] {escape(c.b.name)}  {escape(c.b.path)}", soft_wrap=True)
+    console.print(f"{sizes(c)}; differences are B - A\n", highlight=False)
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="bold")
+    for name, right in (
+        ("", False), ("n", True), ("Dice A", True), ("Dice B", True), ("diff", True), (f"{percent(c)} interval", True),
+        ("p Holm", True), ("w/t/l", True), ("seen", True), ("verdict", False),
+    ):  # fmt: skip
+        table.add_column(name, justify="right" if right else "left", no_wrap=True, overflow="ellipsis",
+                         max_width=None if right else 20)  # fmt: skip
+    sections = [by_difference(c.classes), list(c.groups), [c.overall]]
+    for lines in sections:
+        for line in lines:
+            shown = f"{marks[line.verdict]} {line.verdict}" if c.seed_variance_known else ""
+            cells = [
+                escape(line.name), str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta),
+                interval(line.ci), p_value(line.p_holm), f"{line.wins}/{line.ties}/{line.losses}",
+                plain(line.detectable), shown,
+            ]  # fmt: skip
+            table.add_row(*cells, style=_STYLES[line.verdict] if c.seed_variance_known else None)
+        if lines and lines is not sections[-1]:
+            table.add_row()
+    console.print(table, width=min(100, console.width))
+    told = headline(c) if marks is MARKS else headline(c).replace("→", "to").replace("±", "+-")
+    console.print(f"\n{escape(told)}", highlight=False)
+    console.print(
+        "[dim]n: films with the bone; w/t/l: patients gained, within 0.001, lost; "
+        "seen: smallest difference that this experiment would have shown[/]"
+    )
+    for note in c.notes:
+        console.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
+
+
+def markdown(comparison: Comparison) -> str:
+    """The report for a pull request."""
+    c = comparison
+    out = [f"### Dice per class: {_cell(c.a.name)} (A) → {_cell(c.b.name)} (B)", ""]
+    out += [headline(c), "", f"{sizes(c)}.", ""]
+    out += [f"> **Note:** {_cell(note)}" for note in c.notes] + ([""] if c.notes else [])
+    head = ["", "n", "Dice A", "Dice B", "B - A", f"{percent(c)} interval", "p", "p (Holm)", "effect", "w/t/l", "seen",
+            "NSD A", "NSD B", "HD95 A", "HD95 B", "verdict"]  # fmt: skip
+    out += [f"| {' | '.join(head)} |", "|:--" + "|--:" * (len(head) - 2) + "|:--|"]
+    for line in [c.overall, *c.groups, *by_difference(c.classes)]:
+        name = f"**{_cell(line.name)}**" if line is c.overall or line in c.groups else _cell(line.name)
+        shown = f"{MARKS[line.verdict]} {line.verdict}" if c.seed_variance_known else "not estimated"
+        cells = [
+            name, str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta), interval(line.ci),
+            p_value(line.p), p_value(line.p_holm), signed(line.effect, 2), f"{line.wins}/{line.ties}/{line.losses}",
+            plain(line.detectable), plain(line.nsd_a), plain(line.nsd_b), plain(line.hd95_a, 1), plain(line.hd95_b, 1),
+            shown,
+        ]  # fmt: skip
+        out.append(f"| {' | '.join(cells)} |")
+    if c.differences:
+        out += ["", "| differs | A | B |", "|:--|:--|:--|"]
+        out += [f"| {_cell(what)} | {_cell(a)} | {_cell(b)} |" for what, a, b in c.differences]
+    return "\n".join(out) + "\n"
+
+
+def table_csv(comparison: Comparison) -> str:
+    """One row a class, then the groups and the whole; the fields of the JSON, full names."""
+    rows = [("class", line) for line in comparison.classes]
+    rows += [("group", line) for line in comparison.groups] + [("overall", comparison.overall)]
+    buffer = io.StringIO()
+    writer = csv.writer(buffer, lineterminator="\n")
+    header: list[str] | None = None
+    for kind, line in rows:
+        flat: dict[str, Any] = {"kind": kind}
+        for key, value in line.to_dict().items():
+            if key in ("ci", "nsd_ci"):
+                low, high = value or (None, None)
+                flat |= {f"{key}_low": low, f"{key}_high": high}
+            else:
+                flat[key] = value
+        if header is None:
+            header = list(flat)
+            writer.writerow(header)
+        writer.writerow(["" if v is None else v for v in flat.values()])
+    return buffer.getvalue()
+
+
+def _cell(text: str) -> str:
+    """Text that cannot break out of a Markdown cell or become markup."""
+    out = " ".join(str(text).split())
+    for char in "\\`*_[]<>|#":
+        out = out.replace(char, f"&#{ord(char)};" if char in "<>|" else f"\\{char}")
+    return out
