@@ -25,8 +25,11 @@ def digest_file(path: Path) -> str:
 
 
 def sync_folder(folder: Path) -> None:
-    """Make a rename in a folder durable, where the system lets folders be opened."""
-    with contextlib.suppress(PermissionError):
+    """Make a rename in a folder survive a power cut, as well as the system can.
+
+    The rename has happened when this is called: a folder that cannot be opened or synced takes nothing back.
+    """
+    with contextlib.suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:
             os.fsync(handle)
@@ -59,6 +62,13 @@ def write_atomically(path: Path, data: bytes, durable: bool = False) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise CarpusError(path, f"cannot be written: {error.strerror or error}") from None
+
+
+def sweep_temporary(folder: Path, name: str = "*") -> None:
+    """Remove the temporary files that a killed writer left directly in a folder; only for the holder of the lock."""
+    with contextlib.suppress(OSError):
+        for path in folder.glob(f".{name}.*.tmp"):
+            path.unlink(missing_ok=True)
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -11,6 +11,9 @@ import contextlib
 import copy
 import hashlib
 import os
+import platform
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,13 +22,30 @@ import filelock
 import orjson
 
 from curate.errors import LockedError, ManifestError
-from curate.files import digest_bytes, inside, write_atomically
-from curate.manifest.head import NAME, TABLES, head_bytes
+from curate.files import digest_bytes, inside, sweep_temporary, write_atomically
+from curate.manifest.head import NAME, PENDING, TABLES, head_bytes
 from curate.manifest.row import SampleRow
 from curate.manifest.splits import TEST, split_bytes
 from curate.manifest.store import Manifest, Version
 from curate.manifest.table import to_bytes, to_table
 from curate.software import versions_of_libraries
+
+WAY_OUT = f"wait for it or stop it (the lock ends with its process; if its machine is gone, delete {TABLES}/.lock)"
+
+
+def _sweep(root: Path) -> None:
+    """Remove what killed writers left: torn temporary files, and journals of versions that were named after all."""
+    sweep_temporary(root, NAME)
+    for folder in (root / TABLES, root / TABLES / "splits", root / TABLES / PENDING):
+        sweep_temporary(folder)
+    journals = sorted((root / TABLES / PENDING).glob("*.jsonl"))
+    if journals and (root / NAME).exists():
+        named = Manifest(root / NAME).head["versions"]
+        with contextlib.suppress(OSError):
+            for path in journals:
+                if path.stem.rpartition("-")[0] in named:
+                    path.unlink()
+            (root / TABLES / PENDING).rmdir()  # only when nothing is left in it
 
 
 @contextlib.contextmanager
@@ -47,13 +67,16 @@ def writing(root: Path) -> Iterator[None]:
     except filelock.Timeout:
         with contextlib.suppress(OSError):
             who = holder.read_text(encoding="utf-8").strip()
-            raise LockedError(root / NAME, f"is being written by {who}; wait for it or stop it") from None
-        raise LockedError(root / NAME, "is being written by another process; wait for it or stop it") from None
+            raise LockedError(root / NAME, f"is being written by {who}; {WAY_OUT}") from None
+        raise LockedError(root / NAME, f"is being written by another process; {WAY_OUT}") from None
     except OSError as error:
         raise ManifestError(place, f"cannot be locked: {error.strerror or error}") from None
     try:
         with contextlib.suppress(OSError):
-            holder.write_text(f"process {os.getpid()}", encoding="utf-8")
+            since = time.strftime("%Y-%m-%d %H:%M:%S")
+            who = f"process {os.getpid()} on {platform.node()} ({' '.join(sys.argv)[:80]}), since {since}"
+            holder.write_text(who, encoding="utf-8")
+        _sweep(root)
         yield
     finally:
         with contextlib.suppress(OSError):

@@ -13,6 +13,8 @@ from curate.yaml import dump_yaml, load_yaml
 
 NAME = "data_manifest.yaml"
 TABLES = "data_manifest"
+PENDING = ".pending"
+"""Folder in ``TABLES`` of what interrupted commands had finished, one journal a version that is not named yet."""
 
 
 @lru_cache

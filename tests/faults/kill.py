@@ -1,0 +1,42 @@
+"""Running a command in a process of its own that is killed at a random moment."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import sys
+import time
+from pathlib import Path
+
+from tests.faults.layer import Disk, under
+from tests.faults.small import COMMANDS
+
+_MODULES = ["tests.faults.kill", "curate.ingest", "curate.steps", "curate.summary", "augment.make", "curate.terminal"]
+
+
+def server() -> multiprocessing.context.ForkServerContext:
+    """A fork server that has imported the program, so that a run starts in milliseconds."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(_MODULES)
+    return context
+
+
+def _child(name: str, root: Path, kill_at: int | None) -> None:
+    sys.stdout = sys.stderr = open(os.devnull, "w")  # noqa: SIM115 - for the life of this process
+    with under(Disk(root, kill_at)):
+        code, _ = COMMANDS[name].run(root)
+    os._exit(code)
+
+
+def run_killed(context: multiprocessing.context.ForkServerContext, name: str, root: Path, seconds: float | None = None,
+               at: int | None = None) -> int:
+    """Run a command and kill it after some seconds, or in its k-th operation on a file; its exit code, -9 if killed."""
+    process = context.Process(target=_child, args=(name, root, at))
+    process.start()
+    if seconds is not None:
+        time.sleep(seconds)
+        process.kill()
+    process.join()
+    code = process.exitcode
+    process.close()
+    return code
