@@ -25,7 +25,7 @@ $(STAMP): setup.cfg pyproject.toml
 	@touch $@
 
 demo: install
-	@$(BIN)/python -m benchmarks.demo
+	@sh docs/demo.sh
 
 test: install lint
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'not long' --basetemp=.cache/pytest

@@ -267,6 +267,7 @@ def verify(version: str | None = None, /, *, data: Data = None, json: Json = Fal
         version: by default the newest.
     """
     from curate.manifest import Manifest
+    from curate.software import changed_libraries
     from curate.terminal import print_json, print_table, progress, say
     from curate.verify import verify as work
 
@@ -277,6 +278,8 @@ def verify(version: str | None = None, /, *, data: Data = None, json: Json = Fal
     elif problems:
         print_table("", ("path", "kind", "detail"), ((p.path, p.kind, p.detail) for p in problems))
         say(f"{found.name}: {len(problems)} problems")
+        for library, (then, now) in changed_libraries(found.entry.get("made_with", {})).items():
+            say(f"{library} was {then} when {found.name} was made and is {now} here")
     else:
         say(f"{found.name}: {len(found)} samples, every byte and every lineage as the manifest names them")
     return int(bool(problems))

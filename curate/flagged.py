@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -48,13 +49,15 @@ def flag_version(version: Version, detectors: Sequence[str] = (), progress: Prog
         known = load_flags(version.root)
         fresh: list[FilmFlags] = []
 
-        def keep(_: int, result: FilmFlags) -> None:
+        def keep(result: FilmFlags) -> None:
             fresh.append(result)
-            if len(fresh) >= SAVE_EVERY and any(r.id not in known or r.kept != known[r.id].kept for r in fresh):
-                save_flags(version.root, fresh)
+            if len(fresh) >= SAVE_EVERY:
+                if any(r.id not in known or r.kept != known[r.id].kept for r in fresh):
+                    save_flags(version.root, fresh)
                 fresh.clear()
 
-        results = run_detectors(progress(films, len(films)), tuple(detectors) or None, keep, known)
+        show = partial(progress, total=len(films))
+        results = run_detectors(films, tuple(detectors) or None, show, known, keep)
         save_flags(version.root, results)
     return results
 
@@ -64,7 +67,7 @@ def flag_folder(folder: Path, detectors: Sequence[str] = (), progress: Progress 
     from curate.flags import films_from_folder, run_detectors
 
     films = films_from_folder(folder)
-    return run_detectors(progress(films, len(films)), tuple(detectors) or None)
+    return run_detectors(films, tuple(detectors) or None, partial(progress, total=len(films)))
 
 
 def raised(results: Sequence[FilmFlags]) -> list[tuple[str, str, str, str]]:

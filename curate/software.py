@@ -25,3 +25,9 @@ def versions_of_libraries(names: tuple[str, ...] = LIBRARIES) -> dict[str, str]:
         except metadata.PackageNotFoundError:
             continue
     return result
+
+
+def changed_libraries(then: dict[str, str]) -> dict[str, tuple[str, str]]:
+    """name -> (version then, version now), for each library that is another than when something was made."""
+    now = versions_of_libraries()
+    return {name: (old, now.get(name, "none")) for name, old in then.items() if now.get(name) != old}
