@@ -50,7 +50,7 @@ def cast(posed: dict[str, Posed], view: View, rng: np.random.Generator) -> Shado
         table = len(bone.solid.marrow)
         along = np.clip((paths.y / bone.solid.length * table).astype(int), 0, table - 1)
         # the more struts a ray crosses, the more their mesh averages out
-        mesh = trabeculae(lattice, paths.x, paths.y, bone.solid.grain, 7 * index) * 0.62 / np.sqrt(2.0 + paths.inner)
+        mesh = trabeculae(lattice, paths.x, paths.y, bone.solid.grain, 7 * index) * 1.0 / np.sqrt(2.0 + paths.inner)
         shell = paths.outer - paths.inner
         sponge = MU_SPONGE * bone.solid.marrow[along] * paths.inner * np.maximum(1.0 + mesh, 0.2)
         attenuation[rows, columns][near] += MU_CORTEX * shell * (1.0 + 0.12 * mesh) + sponge

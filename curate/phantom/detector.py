@@ -48,7 +48,7 @@ def draw_exposure(rng: np.random.Generator) -> Exposure:
     """An ordinary film."""
     return Exposure(
         dose=float(np.exp(0.10 * np.clip(rng.standard_normal(), -2, 2))),
-        blur=float(rng.uniform(0.55, 0.95)),
+        blur=float(rng.uniform(0.34, 0.62)),
         scatter=float(rng.uniform(0.02, 0.06)),
         heel=(float(rng.uniform(0.04, 0.16)), float(rng.uniform(0.0, 360.0))),
         halo=float(rng.uniform(0.15, 0.5)),

@@ -24,6 +24,8 @@ from .solid import Posed, Solid, axes_from
 
 _TURN_AT = (-0.02, -0.06)
 """The wrist's centre of rotation, in the capitate's head."""
+_RIM_AT = (0.19, -0.20, -66.0)
+"""The ulnar end of the radius's joint surface, from the radius's tip, and the direction to its styloid."""
 _FIRST_ROW = ("Scaphoid", "Lunate", "Triquetrum", "Pisiform")
 _FIRST_ROW_SHARE = 0.35
 """How much of the wrist's deviation the first carpal row takes part in with the forearm."""
@@ -162,7 +164,11 @@ def _extras(solids: dict[str, Solid], posed: dict[str, Posed], unit: float) -> d
         "ridge": ("Trapezium", -0.01, 0.42),
         "tubercle": ("Scaphoid", 0.0, 0.52),
     }
-    return {
+    extras = {
         name: Posed(solids[name], posed[at].at(x * unit, along), posed[at].axes)
         for name, (at, x, along) in places.items()
     }
+    radius = posed["Radius"]
+    corner = radius.at(_RIM_AT[0] * unit, 1.0 + _RIM_AT[1] / FOREARM_LENGTH)
+    extras["rim"] = Posed(solids["rim"], corner, radius.axes @ axes_from(_RIM_AT[2]))
+    return extras

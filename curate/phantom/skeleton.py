@@ -43,6 +43,7 @@ def build_skeleton(patient: Patient, seed: int) -> dict[str, Solid]:
             solids[f"facet-{name}"] = _facet(solids[name], rng)
     solids["Radius"] = _forearm("Radius", RADIUS_ROWS, 0.62, 2.4, patient, rng)
     solids["Ulna"] = _forearm("Ulna", ULNA_ROWS, 0.95, 2.2, patient, rng)
+    solids["rim"] = _rim(patient, rng)
     for name, (size, marrow) in EXTRAS.items():
         solids[name] = _pebble(name, size * patient.scale * (1.0 + 0.12 * rng.standard_normal()), marrow, patient)
     return solids
@@ -146,6 +147,23 @@ def _forearm(name: str, rows: tuple, deep: float, thick: float, patient: Patient
     )
 
 
+def _rim(patient: Patient, rng: np.random.Generator) -> Solid:
+    """The dense hollow plate under the radius's joint surface, seen edge on."""
+    unit = unit_of(patient)
+    v = _steps(0.33 * unit)
+    bow = np.sin(np.pi * v)
+    return Solid(
+        name="rim",
+        length=0.33 * unit,
+        centre=-0.028 * unit * bow,
+        width=(0.25 + 0.6 * bow) * patient.scale,
+        depth=(0.5 + 2.0 * bow) * patient.scale,
+        cortex=np.full_like(v, 0.05),
+        marrow=np.full_like(v, patient.density * rng.uniform(0.9, 1.6)),
+        caps=(0.05, 0.05),
+    )
+
+
 def _pebble(name: str, size: float, marrow: float, patient: Patient) -> Solid:
     v = _steps(size)
     width = np.maximum(np.sqrt(np.maximum(1.0 - (2.0 * v - 1.0) ** 2, 0.0)) * size * 0.46, 0.05)
@@ -175,7 +193,7 @@ def _shaft(v: np.ndarray, base: float, head: float) -> np.ndarray:
 
 
 def _marrow(v: np.ndarray, shaft: np.ndarray, hollow_shaft: float) -> np.ndarray:
-    ends = 0.16 * np.exp(-((v / 0.05) ** 2)) + 0.12 * np.exp(-(((1.0 - v) / 0.06) ** 2))
+    ends = 0.40 * np.exp(-((v / 0.045) ** 2)) + 0.18 * np.exp(-(((1.0 - v) / 0.06) ** 2))
     return 0.80 + (hollow_shaft - 0.80) * shaft + ends
 
 

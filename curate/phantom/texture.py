@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _PERIOD = 256
+_MEAN_THREAD = 0.306
 
 
 class Lattice:
@@ -30,7 +31,9 @@ class Lattice:
 
     def threads(self, u: np.ndarray, v: np.ndarray, offset: int = 0) -> np.ndarray:
         """Thin bright lines in [0, 1]: where the noise crosses its middle."""
-        return (1.0 - np.abs(2.0 * self.noise(u, v, offset) - 1.0)) ** 2
+        near = 1.0 - np.abs(2.0 * self.noise(u, v, offset) - 1.0)
+        near *= near
+        return near * near
 
 
 def trabeculae(lattice: Lattice, x: np.ndarray, y: np.ndarray, grain: tuple[float, float], offset: int) -> np.ndarray:
@@ -42,10 +45,13 @@ def trabeculae(lattice: Lattice, x: np.ndarray, y: np.ndarray, grain: tuple[floa
         offset: which of the lattice's fields: one a bone.
     """
     across, along = grain
-    lean = 0.18 * y
-    struts = lattice.threads((x + lean) / across, y / along, offset) + lattice.threads(
-        (x - lean) / across, y / along, offset + 1
+    lean = 0.16 * y
+    bend = 0.9 * across * lattice.noise(x / (2.5 * across), y / along, offset + 4)
+    struts = (
+        lattice.threads((x + lean + bend) / across, y / along, offset)
+        + lattice.threads((x - lean + bend) / across, y / along, offset + 1)
+        + lattice.threads((x + bend) / (0.6 * across), y / (0.7 * along), offset + 5)
     )
-    mesh = lattice.threads(x / (0.62 * across), y / (0.8 * across), offset + 2)
+    mesh = lattice.threads((x + bend) / (0.9 * across), (y + bend) / (0.9 * across), offset + 2)
     clouds = lattice.noise(x / 3.5, y / 4.5, offset + 3)
-    return 1.5 * (struts - 0.98) + 1.0 * (mesh - 0.49) + 1.0 * (clouds - 0.5)
+    return 1.15 * (struts - 3.0 * _MEAN_THREAD) + 1.3 * (mesh - _MEAN_THREAD) + 0.9 * (clouds - 0.5)

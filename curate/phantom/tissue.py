@@ -72,7 +72,7 @@ def _finger(posed: dict[str, Posed], ray: int, scale: float) -> list[Limb]:
         end_radius = radii[place] * size * (1.0 if place else 0.97)
         start_radius = radii[place + 1] * size
         waist = bone.at(0.0, 0.5)
-        thin = 0.955 * (end_radius + start_radius) / 2.0
+        thin = 0.97 * (end_radius + start_radius) / 2.0
         limbs += [(end, waist, end_radius, thin), (waist, bone.origin, thin, start_radius)]
     return limbs
 
