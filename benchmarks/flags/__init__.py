@@ -1,0 +1,1 @@
+"""What the detectors do on real films, and the command that trains the network they share."""

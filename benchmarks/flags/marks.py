@@ -1,0 +1,151 @@
+"""The marks made by eye on the shared radiographs, as masks and directions to learn from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+MARKS = Path(__file__).with_name("marks.txt")
+WORK = 640
+"""Longest side of a film while it is composed and warped."""
+
+
+@dataclass(frozen=True)
+class Limb:
+    """A hand on a film: kind (h whole, s second, u cut off), wrist, fingertip and a point up the forearm, in pixels."""
+
+    kind: str
+    wrist: np.ndarray
+    tip: np.ndarray
+    arm: np.ndarray
+
+    @property
+    def length(self) -> float:
+        return float(np.hypot(*(self.tip - self.wrist)))
+
+
+@dataclass
+class Marked:
+    """A film reduced to at most ``WORK`` pixels, its marks scaled with it."""
+
+    name: str
+    gray: np.ndarray
+    region: str
+    views: int
+    bent: bool
+    limbs: list[Limb] = field(default_factory=list)
+    boxes: list[tuple[str, np.ndarray]] = field(default_factory=list)
+
+    def has(self, kind: str) -> bool:
+        return any(k == kind for k, _ in self.boxes)
+
+
+def fingers_degrees(limb: Limb) -> float:
+    """Where the fingers point, degrees clockwise from up."""
+    dx, dy = limb.tip - limb.wrist
+    return float(np.degrees(np.arctan2(dx, -dy)) % 360)
+
+
+def load_marked(data: Path, marks: Path = MARKS) -> list[Marked]:
+    """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``)."""
+    films = []
+    for line in marks.read_text().splitlines():
+        if line.startswith("#") or not line.strip():
+            continue
+        name, region, *marked = line.split()
+        gray = cv2.imread(str(data / name), cv2.IMREAD_GRAYSCALE)
+        scale = min(1.0, WORK / max(gray.shape))
+        gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
+        if "v" in region:
+            gray = 255 - gray
+        film = Marked(name, gray, region[0], 2 if "2" in region else 1, "b" in region)
+        size = np.array([gray.shape[1], gray.shape[0]], float)
+        for mark in marked:
+            values = np.array([float(v) for v in mark[1:].split(",")]) / 100
+            if mark[0] in "hsu":
+                film.limbs.append(Limb(mark[0], *(values[k : k + 2] * size for k in (0, 2, 4))))
+            else:
+                film.boxes.append((mark[0], values * np.tile(size, 2)))
+        films.append(film)
+    return films
+
+
+def split_half(films: list[Marked], studies: dict[str, str]) -> dict[str, int]:
+    """Film name -> half 0 or 1: whole studies, those that share what is seen on them shared out in turn."""
+    groups: dict[str, list[Marked]] = {}
+    for film in films:
+        groups.setdefault(studies[film.name], []).append(film)
+
+    def kind(study: str) -> str:
+        members = groups[study]
+        seen = "".join(k for k in "icj" if any(f.has(k) for f in members))
+        return seen or members[0].region + str(members[0].views)
+
+    half: dict[str, int] = {}
+    counts: dict[str, list[int]] = {}
+    for study in sorted(groups, key=lambda s: (-len(groups[s]), s)):
+        have = counts.setdefault(kind(study)[0], [0, 0])
+        side = 0 if have[0] <= have[1] else 1
+        have[side] += len(groups[study])
+        half.update({f.name: side for f in groups[study]})
+    return half
+
+
+def tissue(gray: np.ndarray, region: np.ndarray) -> np.ndarray:
+    """Body against empty film inside ``region``: Otsu on the square root of the smoothed grey values."""
+    root = np.sqrt(cv2.GaussianBlur(gray, (0, 0), 1.5).astype(np.float32) * 255).astype(np.uint8)
+    region = region * (cv2.erode(gray, np.ones((11, 11), np.uint8)) < 235)  # not the bare plate beyond a collimator
+    values = root[region > 0]
+    if len(values) < 50:
+        return region > 0
+    level, _ = cv2.threshold(values.reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return (root > level) & (region > 0)
+
+
+def _strip(
+    shape: tuple[int, int], start: np.ndarray, end: np.ndarray, profile: list[tuple[float, float]]
+) -> np.ndarray:
+    """A polygon along start -> end; profile gives (position, half width) in units of that length."""
+    along = end - start
+    across = np.array([-along[1], along[0]])
+    left = [start + u * along + w * across for u, w in profile]
+    right = [start + u * along - w * across for u, w in reversed(profile)]
+    mask = np.zeros(shape, np.uint8)
+    cv2.fillPoly(mask, [np.round(np.array(left + right)).astype(np.int32)], 1)
+    return mask
+
+
+HAND = [(-0.08, 0.18), (0.1, 0.33), (0.35, 0.52), (0.75, 0.56), (1.05, 0.4), (1.08, 0.2)]
+
+
+def hand_mask(film: Marked, limb: Limb) -> np.ndarray:
+    """uint8 mask of the hand's tissue."""
+    return tissue(film.gray, _strip(film.gray.shape, limb.wrist, limb.tip, HAND)).astype(np.uint8)
+
+
+def arm_mask(film: Marked, limb: Limb) -> np.ndarray:
+    """uint8 mask of the forearm's tissue."""
+    reach = float(np.hypot(*(limb.arm - limb.wrist)))
+    width = 0.34 * limb.length / max(reach, 1.0)
+    strip = _strip(film.gray.shape, limb.wrist, limb.arm, [(0.02, 0.7 * width), (0.4, width), (1.2, 1.15 * width)])
+    return tissue(film.gray, strip).astype(np.uint8)
+
+
+def box_mask(film: Marked, kind: str, box: np.ndarray) -> np.ndarray:
+    """uint8 mask of what a box was drawn around: the bright thin part of it for metal, the whole of it for a cast."""
+    x0, y0, x1, y1 = np.round(box).astype(int)
+    mask = np.zeros(film.gray.shape, np.uint8)
+    window = (slice(max(y0, 0), max(y1, y0 + 2)), slice(max(x0, 0), max(x1, x0 + 2)))
+    part = film.gray[window]
+    if kind == "c":
+        mask[window] = tissue(film.gray, cv2.rectangle(mask.copy(), (x0, y0), (x1, y1), 1, -1))[window]
+        return mask
+    size = max(9, int(0.9 * min(part.shape)) | 1)
+    hat = part.astype(np.float32) - cv2.medianBlur(part, min(size, 41))
+    bright = (float(np.percentile(part, 99.5)) + float(np.median(part))) / 2
+    metal = (hat > max(0.3 * float(np.percentile(hat, 99.5)), 6.0)) | ((part > bright) & (hat > -2))
+    mask[window] = cv2.dilate(metal.astype(np.uint8), np.ones((3, 3), np.uint8))
+    return mask

@@ -1,0 +1,60 @@
+"""What a detector is: one that looks at one film, or one that needs the whole set.
+
+A detector lives in a file of its own that ends with ``DETECTOR = ...`` and is registered by one line in ``registry``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from curate.flags.film import Film
+from curate.flags.result import Finding
+
+FILE, PIXELS, LABELS = "file", "pixels", "labels"
+
+
+@dataclass(frozen=True)
+class FilmDetector:
+    """Judges each film by itself.
+
+    Attributes:
+        name: the flag's name. version: raised whenever answers may change; stored answers of another version are
+        not used.
+        threshold: flagged at this score or above.
+        needs: FILE (asked even of a film that cannot be decoded), PIXELS, or LABELS (asked only where there are
+        labels).
+        look: film -> finding, or ``None`` where the detector has nothing to say of such a film.
+        dear: uses the shared network, or otherwise costs more than the decoding does.
+    """
+
+    name: str
+    version: int
+    threshold: float
+    needs: str
+    look: Callable[[Film], Finding | None]
+    dear: bool = False
+
+
+@dataclass(frozen=True)
+class SetDetector:
+    """Judges each film against the others.
+
+    Attributes:
+        measure: film -> plain data (stored, so keep it small), or ``None``; called once a film, in the one pass.
+        judge: all films and their measures, those without left out -> one finding (or ``None``) each. A film's
+        pixels may be
+            asked for again, at the price of another decoding. Must make sense of a set of one.
+    """
+
+    name: str
+    version: int
+    threshold: float
+    needs: str
+    measure: Callable[[Film], Any]
+    judge: Callable[[Sequence[Film], Sequence[Any]], Sequence[Finding | None]]
+    dear: bool = False
+
+
+Detector = FilmDetector | SetDetector

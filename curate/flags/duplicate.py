@@ -1,0 +1,38 @@
+"""``duplicate``: the same pixels under another name."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Sequence
+
+from curate.flags.detector import PIXELS, SetDetector
+from curate.flags.film import Film
+from curate.flags.result import Finding
+
+
+def measure(film: Film) -> str:
+    """Digest of size and grey values, whatever the file format."""
+    gray = film.gray
+    return hashlib.blake2b(gray.tobytes(), digest_size=16, person=b"%dx%d" % gray.shape).hexdigest()
+
+
+def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
+    """Score 1 for every film but the first of those with the same pixels: dropping the flagged ones keeps one of
+    each."""
+    first: dict[str, int] = {}
+    times = Counter(measures)
+    findings = []
+    for k, digest in enumerate(measures):
+        original = first.setdefault(digest, k)
+        if original != k:
+            findings.append(Finding(1.0, f"Holds the same pixels as {films[original].image}."))
+        else:
+            copies = times[digest] - 1
+            first_of = f"{copies} other film(s) hold these pixels; this one comes first."
+            why = first_of if copies else "No other film holds these pixels."
+            findings.append(Finding(0.4 if copies else 0.0, why))
+    return findings
+
+
+DETECTOR = SetDetector("duplicate", 1, 0.5, PIXELS, measure, judge)

@@ -1,0 +1,93 @@
+"""``exposure``: too dark, too bright or too flat to show the bone; also against the rest of the set."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from curate.flags.detector import PIXELS, SetDetector
+from curate.flags.film import Film
+from curate.flags.result import Finding
+
+PLATE = 250
+"""Grey value from which a patch that touches the film's edge is bare plate beyond the collimator, not body."""
+
+ENOUGH = 12
+"""Films in a set from which on the set says what is usual."""
+
+
+def body(gray: np.ndarray) -> np.ndarray:
+    """bool: what is neither bare plate nor empty film (the darker part by Otsu), on a small copy of the film."""
+    plate = (gray >= PLATE).astype(np.uint8)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(plate)
+    height, width = gray.shape
+    edge = (
+        (stats[:, 0] == 0)
+        | (stats[:, 1] == 0)
+        | (stats[:, 0] + stats[:, 2] == width)
+        | (stats[:, 1] + stats[:, 3] == height)
+    )
+    thick = stats[:, cv2.CC_STAT_AREA] > 0.01 * gray.size
+    keep = np.ones(len(stats), bool)
+    keep[1:] = ~(edge & thick)[1:]
+    inside = keep[labels]
+    values = gray[inside]
+    if len(values) < 100 or values.min() == values.max():
+        return inside
+    level, _ = cv2.threshold(values.reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+    return inside & (gray > level)
+
+
+def measure(film: Film) -> dict[str, float]:
+    """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
+    gray = film.small
+    here = body(gray)
+    values = gray[here] if here.sum() > 50 else gray.ravel()
+    low, middle, high = (float(v) for v in np.percentile(values, (10, 50, 97)))
+    top = max(int(gray.max()), 1)
+    return {
+        "low": low,
+        "middle": middle,
+        "high": high,
+        "white": float((values >= min(253, top) if top >= 253 else values > 255).mean()),
+        "black": float((gray <= 2).mean()),
+        "levels": len(np.unique(gray)),
+    }
+
+
+def _absolute(m: dict[str, float]) -> tuple[float, str]:
+    """Score 0.5 where the film is as dark, bright or flat as hardly any usable one."""
+    dark = 55 / max(m["high"], 1) - 0.5
+    bright = m["white"] / 0.3
+    flat = 18 / max(m["high"] - m["low"], 1) - 0.5
+    return max(
+        (dark, f"the body's bright parts reach only grey value {m['high']:.0f}"),
+        (bright, f"{100 * m['white']:.0f}% of the body is clipped at white"),
+        (flat, f"the body spans only {m['high'] - m['low']:.0f} grey values"),
+    )
+
+
+def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[Finding]:
+    """The larger of an absolute score and, in a set, of one by robust standard deviations from the set's median."""
+    table = np.array([[np.log1p(m["middle"]), np.log1p(m["high"]), np.log(m["white"] + 0.02)] for m in measures])
+    centre = np.median(table, axis=0)
+    spread = np.maximum(1.4826 * np.median(np.abs(table - centre), axis=0), (0.25, 0.15, 0.5))
+    findings = []
+    for m, row in zip(measures, table, strict=True):
+        score, why = _absolute(m)
+        z = np.abs(row - centre) / spread
+        relative = float(z.max()) / 12 if len(measures) >= ENOUGH else 0.0
+        if relative > score:
+            what = ("the body's middle grey value", "the body's brightest grey value", "the share clipped at white")[
+                int(z.argmax())
+            ]
+            score, why = relative, f"{what} is {z.max():.1f} robust standard deviations from the set's"
+        score = min(max(score, 0.0), 1.0)
+        said = "Exposure looks usual" if score < 0.5 else "Exposure is far from usual"
+        findings.append(Finding(score, f"{said}: {why}."))
+    return findings
+
+
+DETECTOR = SetDetector("exposure", 1, 0.5, PIXELS, measure, judge)

@@ -1,0 +1,143 @@
+"""One film as the detectors see it: read once, decoded once, shared by all, and nothing raised but on purpose."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+
+from curate.errors import CarpusError, ImageError
+from curate.flags.salvage import mended
+from curate.sample.annotation import Annotation
+from curate.sample.image import Header, Image, decode, read_bytes, read_header
+
+if TYPE_CHECKING:
+    from curate.flags.perception import Perception
+
+SMALL = 512
+"""Longest side of the copy that the classical detectors work on."""
+
+
+class Film:
+    """A picture with all that is known of it; what is derived from its pixels is made on demand and kept until
+    ``close``.
+
+    Args:
+        id: unique in the run. image: the path to show. path: the file; ``None`` for a sample without one.
+        annotations: gives the labels, or raises ``CarpusError``; ``None`` where there are none.
+        classes: the classes that a complete label has; () where unknown.
+        side: "left", "right" or ``None``. digest: identity of file and labels; made from the file's bytes by default.
+        refused: why the file must not be opened at all.
+        pixels: gives the uint8 (h, w) picture of a sample that has no file.
+    """
+
+    def __init__(
+        self,
+        id: str,
+        image: str,
+        path: Path | None = None,
+        *,
+        annotations: Callable[[], Sequence[Annotation]] | None = None,
+        classes: tuple[str, ...] = (),
+        side: str | None = None,
+        digest: str | None = None,
+        refused: str | None = None,
+        pixels: Callable[[], np.ndarray] | None = None,
+    ):
+        self.id, self.image, self.path = id, image, path
+        self.classes, self.side, self.refused = classes, side, refused
+        self._annotations, self._digest, self._pixels = annotations, digest, pixels
+
+    def __repr__(self) -> str:
+        return f"Film({self.id!r})"
+
+    def close(self) -> None:
+        """Drop bytes and pixels; they are read again when asked for."""
+        for name in ("data", "header", "picture", "gray", "small", "seen", "annotations"):
+            self.__dict__.pop(name, None)
+
+    @cached_property
+    def digest(self) -> str:
+        """What the answers hold for: changes when the file's bytes or the labels do."""
+        if self._digest is not None:
+            return self._digest
+        try:
+            return "sha256:" + hashlib.sha256(self.data).hexdigest()
+        except ImageError as error:
+            return "none:" + hashlib.sha256(error.detail.encode()).hexdigest()
+
+    @cached_property
+    def data(self) -> bytes:
+        """The file's bytes; raises ``ImageError``."""
+        if self.refused is not None or self.path is None:
+            raise ImageError(self.image, self.refused or "has no file")
+        return read_bytes(self.path)
+
+    @property
+    def has_file(self) -> bool:
+        return self.path is not None or self.refused is not None
+
+    @cached_property
+    def header(self) -> Header:
+        """Facts about the file without decoding it; raises ``ImageError``."""
+        return read_header(self.data, self.path)
+
+    @cached_property
+    def picture(self) -> Image:
+        """The decoded file, what there is of it if it is truncated; raises ``ImageError``."""
+        try:
+            return decode(self.data, self.path, allow_truncated=True)
+        except ImageError:
+            whole = mended(self.data, self.header.format) if self.header.truncated else None
+            if whole is None:
+                raise
+            return decode(whole, self.path, allow_truncated=True)
+
+    @cached_property
+    def gray(self) -> np.ndarray:
+        """uint8 (h, w); raises ``ImageError``."""
+        return self._pixels() if self.path is None and self._pixels is not None else self.picture.gray
+
+    @cached_property
+    def small(self) -> np.ndarray:
+        """uint8, the film at most ``SMALL`` pixels long, area-averaged."""
+        scale = SMALL / max(self.gray.shape)
+        if scale >= 1:
+            return self.gray
+        size = (max(1, round(self.gray.shape[1] * scale)), max(1, round(self.gray.shape[0] * scale)))
+        return cv2.resize(self.gray, size, interpolation=cv2.INTER_AREA)
+
+    @property
+    def to_full(self) -> float:
+        """Film pixels per pixel of ``small``."""
+        return self.gray.shape[1] / self.small.shape[1]
+
+    @cached_property
+    def seen(self) -> Perception:
+        """What the shared network makes of the film; raises ``ImageError``."""
+        from curate.flags.perception import perceive  # here, so that a cheap run never loads the network
+
+        return perceive(self.gray)
+
+    @cached_property
+    def fault(self) -> str | None:
+        """Why the film's pixels cannot be had, or ``None``."""
+        try:
+            _ = self.gray
+        except CarpusError as error:
+            return error.detail
+        return None
+
+    @property
+    def labelled(self) -> bool:
+        return self._annotations is not None
+
+    @cached_property
+    def annotations(self) -> tuple[Annotation, ...]:
+        """The labels; raises ``CarpusError`` where they cannot be read."""
+        return () if self._annotations is None else tuple(self._annotations())

@@ -1,0 +1,86 @@
+"""How well outlines follow the edges that can be seen on the film: what ``label-edge`` and ``label-side`` measure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+from shapely.geometry import Polygon
+
+from curate.sample.annotation import Annotation
+
+SIDE = 1024
+"""Longest side at which outlines are laid on the film."""
+
+POINTS = 64
+"""Points looked at along an outline."""
+
+REACH = 9
+"""Pixels at ``SIDE`` to either side of the outline in which the strongest edge is sought."""
+
+
+def smoothed(gray: np.ndarray) -> tuple[np.ndarray, float]:
+    """Film at most ``SIDE`` long, log grey values smoothed, float32; and its scale."""
+    scale = min(1.0, SIDE / max(gray.shape))
+    size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
+    small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA) if scale < 1 else gray
+    return cv2.GaussianBlur(np.log1p(small.astype(np.float32)), (0, 0), 1.2), scale
+
+
+def _samples(polygon: Polygon) -> tuple[np.ndarray, np.ndarray]:
+    """(POINTS, 2) places along the outer ring and the unit normals that point out of it."""
+    ring = polygon.exterior
+    at = np.linspace(0, ring.length, POINTS, endpoint=False)
+    step = ring.length / POINTS
+    places = np.array([ring.interpolate(t).coords[0] for t in at])
+    ahead = np.roll(places, -1, axis=0) - np.roll(places, 1, axis=0)
+    normal = np.column_stack([ahead[:, 1], -ahead[:, 0]]) / np.maximum(np.hypot(*ahead.T), 1e-6)[:, None]
+    if not ring.is_ccw:  # in pixel coordinates, y down
+        normal = -normal
+    return places + 0 * step, normal
+
+
+def profiles(film: np.ndarray, scale: float, polygon: Polygon) -> np.ndarray | None:
+    """(points, 2 REACH + 1) fall of log grey value outwards across the outline; ``None`` for a speck.
+
+    Points whose reach leaves the film are left out.
+    """
+    if polygon.exterior.length * scale < POINTS / 2:
+        return None
+    places, normal = _samples(polygon)
+    places = (places + 0.5) * scale - 0.5
+    offsets = np.arange(-REACH - 1, REACH + 2)
+    grid = places[:, None, :] + offsets[None, :, None] * normal[:, None, :]
+    height, width = film.shape
+    inside = ((grid >= 0) & (grid <= (width - 1, height - 1))).all((1, 2))
+    if inside.sum() < POINTS // 4:
+        return None
+    grid = grid[inside].astype(np.float32)
+    values = cv2.remap(film, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR)
+    return (values[:, :-2] - values[:, 2:]) / 2
+
+
+def fit(profile: np.ndarray) -> float:
+    """Share of the outline that lies on a fall from bright to dark, in [-1, 1]: the fall at the outline over the
+    largest near it."""
+    at = profile[:, REACH - 1 : REACH + 2].max(axis=1)
+    largest = np.maximum(np.abs(profile).max(axis=1), 0.02)
+    return float(np.mean(at / largest))
+
+
+def shift(profile: np.ndarray) -> float:
+    """Pixels at ``SIDE`` from the outline, outwards, to where the whole outline would lie on the strongest fall."""
+    mean = np.clip(profile, -0.2, 0.2).mean(axis=0)
+    return float(int(mean.argmax()) - REACH)
+
+
+def fits(gray: np.ndarray, annotations: Sequence[Annotation]) -> dict[str, float]:
+    """Class -> ``fit`` of its largest part; classes too small to say are left out."""
+    film, scale = smoothed(gray)
+    found = {}
+    for a in annotations:
+        profile = profiles(film, scale, max(a.parts, key=lambda p: p.area))
+        if profile is not None:
+            found[a.label] = round(fit(profile), 4)
+    return found

@@ -1,0 +1,42 @@
+"""``truncated``: the end of the file, or of the picture in it, is missing."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from curate.errors import ImageError
+from curate.flags.detector import FILE, FilmDetector
+from curate.flags.film import Film
+from curate.flags.result import Finding
+
+FILLER_ROWS = 16
+"""Decoders fill what is missing of a JPEG with one grey value; so many last rows of it, and the picture was cut."""
+
+
+def _filler(gray: np.ndarray) -> int:
+    """How many of the last rows hold one mid-grey value from edge to edge, as no film or border does."""
+    level = int(gray[-1, -1])
+    if not 100 <= level <= 156:
+        return 0
+    same = (gray == level).all(axis=1)
+    return len(same) if same.all() else int(np.argmin(same[::-1]))
+
+
+def look(film: Film) -> Finding | None:
+    """Score 1 where the container ends early or fails a checksum, or the last rows are a decoder's filler."""
+    try:
+        header = film.header
+    except ImageError:
+        return None  # not a picture at all: that is another flag
+    if header.truncated:
+        return Finding(1.0, f"The {header.format} file {header.truncated}.")
+    if film.fault is None and header.format == "JPEG":
+        rows = _filler(film.gray)
+        if FILLER_ROWS <= rows < len(film.gray):
+            height, width = film.gray.shape
+            box = (-0.5, height - rows - 0.5, width - 0.5, height - 0.5)
+            return Finding(0.9, f"The last {rows} rows hold nothing but a decoder's grey.", box)
+    return Finding(0.0, f"The {header.format} file is complete.")
+
+
+DETECTOR = FilmDetector("truncated", 1, 0.5, FILE, look)

@@ -1,0 +1,202 @@
+"""Detectors of the file and of whole sets, the pass over films, and hostile input."""
+
+from __future__ import annotations
+
+import os
+import struct
+import zlib
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from PIL import Image as PillowImage
+
+from curate.errors import UsageError
+from curate.flags import DETECTORS, FilmDetector, films_from_folder, run_detectors
+from curate.flags.salvage import mended
+
+CHEAP = ["unreadable", "truncated", "format", "duplicate", "exposure"]
+
+
+def textured(seed: int = 0, size: tuple[int, int] = (300, 400)) -> np.ndarray:
+    """A film-like picture: a bright structured limb on a dark ground with grain."""
+    rng = np.random.default_rng(seed)
+    film = np.full(size, 30.0)
+    mask = np.zeros(size, np.uint8)
+    cv2.ellipse(mask, (size[1] // 2, size[0] // 2), (size[1] // 5, size[0] // 3), 0, 0, 360, 1, -1)
+    coarse = cv2.resize(rng.normal(0, 40, (12, 16)), size[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(film + mask * (110 + coarse) + rng.normal(0, 3, size), 0, 255).astype(np.uint8)
+
+
+def flags_of(folder: Path, names=CHEAP) -> dict[str, dict]:
+    return {r.image: {f.name: f for f in r.flags} for r in run_detectors(films_from_folder(folder), names)}
+
+
+def raised(folder: Path, names=CHEAP) -> dict[str, set[str]]:
+    return {image: {n for n, f in flags.items() if f.flagged} for image, flags in flags_of(folder, names).items()}
+
+
+def test_a_plain_film_raises_nothing(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), textured())
+    assert raised(tmp_path) == {"a.png": set()}
+
+
+@pytest.mark.parametrize("share", [0.05, 0.5, 0.95, 0.9995])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_a_file_that_breaks_off_is_truncated_and_still_read(tmp_path, share, suffix):
+    whole = tmp_path / f"whole{suffix}"
+    cv2.imwrite(str(whole), textured(size=(600, 800)))
+    data = whole.read_bytes()
+    (tmp_path / f"cut{suffix}").write_bytes(data[: max(700, int(share * len(data)))])
+    found = flags_of(tmp_path)
+    assert found[f"cut{suffix}"]["truncated"].flagged
+    assert not found[f"cut{suffix}"]["unreadable"].flagged
+    assert not found[f"whole{suffix}"]["truncated"].flagged
+
+
+def test_what_is_left_of_a_png_is_what_was_there(tmp_path):
+    film = textured(size=(600, 800))
+    ok, data = cv2.imencode(".png", film)
+    assert ok
+    left = cv2.imdecode(np.frombuffer(mended(data.tobytes()[: len(data) // 2], "PNG"), np.uint8), cv2.IMREAD_GRAYSCALE)
+    assert np.array_equal(left[:200], film[:200])
+    assert not left[-50:].any()
+
+
+def test_a_jpeg_filled_up_with_grey_is_truncated(tmp_path):
+    film = textured(size=(320, 400))
+    film[200:] = 128
+    cv2.imwrite(str(tmp_path / "filled.jpg"), film)
+    flag = flags_of(tmp_path)["filled.jpg"]["truncated"]
+    assert flag.flagged
+    assert flag.where[1] == pytest.approx(200, abs=10)
+
+
+def test_same_pixels_in_another_format_are_a_duplicate_and_one_is_kept(tmp_path):
+    film = textured(1)
+    cv2.imwrite(str(tmp_path / "a.png"), film)
+    cv2.imwrite(str(tmp_path / "b.bmp"), film)
+    cv2.imwrite(str(tmp_path / "c.png"), textured(2))
+    found = flags_of(tmp_path, ["duplicate"])
+    assert [n for n in found if found[n]["duplicate"].flagged] == ["b.bmp"]
+    assert "a.png" in found["b.bmp"]["duplicate"].why
+    assert found["c.png"]["duplicate"].score == 0
+
+
+def test_same_bytes_in_another_shape_are_no_duplicate(tmp_path):
+    film = textured(1, (200, 400))
+    cv2.imwrite(str(tmp_path / "a.png"), film)
+    cv2.imwrite(str(tmp_path / "b.png"), film.reshape(400, 200))
+    assert not flags_of(tmp_path, ["duplicate"])["b.png"]["duplicate"].flagged
+
+
+@pytest.mark.parametrize("how", ["dark", "bright", "flat"])
+def test_exposure_alone_and_in_a_set(tmp_path, how):
+    for k in range(14):
+        cv2.imwrite(str(tmp_path / f"{k:02}.png"), textured(k))
+    film = textured(99).astype(float)
+    odd = {"dark": film * 0.2, "bright": film * 2.6, "flat": 120 + (film - 120) * 0.05}[how]
+    alone = tmp_path / "alone"
+    alone.mkdir()
+    for path in (tmp_path / "99.png", alone / "x.png"):
+        cv2.imwrite(str(path), np.clip(odd, 0, 255).astype(np.uint8))
+    together = raised(tmp_path, ["exposure"])
+    assert [n for n, f in together.items() if f] == ["99.png", "alone/x.png"]
+    assert raised(alone, ["exposure"]) == {"x.png": {"exposure"}}
+
+
+def test_odd_formats_are_named(tmp_path):
+    film = textured(size=(300, 300))
+    cv2.imwrite(str(tmp_path / "deep.png"), film.astype(np.uint16) * 257)
+    colour = np.dstack([film, film, 255 - film])
+    cv2.imwrite(str(tmp_path / "colour.png"), colour)
+    cv2.imwrite(str(tmp_path / "equal.png"), np.dstack([film] * 3))
+    PillowImage.fromarray(colour).convert("CMYK").save(tmp_path / "print.jpg")
+    frames = [PillowImage.fromarray(f) for f in (film, film[::-1])]
+    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:])
+    cv2.imwrite(str(tmp_path / "small.png"), film[:100, :100])
+    found = flags_of(tmp_path, ["format", "unreadable"])
+    said = {n: f["format"].why for n, f in found.items() if f["format"].flagged}
+    assert set(said) == {"deep.png", "colour.png", "print.jpg", "moving.webp", "small.png"}
+    for name, word in [
+        ("deep.png", "16 bits"),
+        ("colour.png", "differ"),
+        ("print.jpg", "CMYK"),
+        ("moving.webp", "2 frames"),
+    ]:
+        assert word in said[name]
+    assert not any(f["unreadable"].flagged for f in found.values())
+
+
+def test_every_bad_file_is_reported_by_name_and_the_rest_goes_on(tmp_path):
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_text("not a picture")
+    huge = struct.pack(">IIBBBBB", 30_000, 30_000, 8, 0, 0, 0, 0)
+    chunks = [(b"IHDR", huge), (b"IDAT", zlib.compress(bytes(1000))), (b"IEND", b"")]
+    packed = [struct.pack(">I", len(b)) + k + b + struct.pack(">I", zlib.crc32(k + b)) for k, b in chunks]
+    (tmp_path / "huge.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(packed))
+    outside = tmp_path.parent / "outside.png"
+    cv2.imwrite(str(outside), textured())
+    os.symlink(outside, tmp_path / "link.png")
+    os.symlink(tmp_path / "nowhere.png", tmp_path / "dangling.png")
+    good = ['sub folder/it\'s "quoted".png', "손 방사선.png", "GOOD.JPG"]
+    (tmp_path / "sub folder").mkdir()
+    for name in good:
+        _, data = cv2.imencode(Path(name).suffix.lower(), textured())
+        (tmp_path / name).write_bytes(data.tobytes())
+    (tmp_path / "notes.txt").write_text("ignored")
+    found = flags_of(tmp_path)
+    assert set(found) == {"empty.png", "text.png", "huge.png", "link.png", "dangling.png", *good}
+    bad = {n for n, f in found.items() if f["unreadable"].flagged}
+    assert bad == set(found) - set(good)
+    assert "0 bytes" in found["empty.png"]["unreadable"].why
+    assert "refused before decoding" in found["huge.png"]["unreadable"].why
+    assert "link" in found["link.png"]["unreadable"].why
+    entry = run_detectors(films_from_folder(tmp_path), CHEAP)[0].to_dict()
+    assert set(entry) == {"image", "flags", "measures"}
+    assert entry["measures"]["fingers_deg"] is None
+    assert set(entry["flags"][0]) == {"name", "score", "threshold", "flagged", "where", "why"}
+
+
+def test_a_folder_without_pictures_and_a_wrong_name_are_usage_errors(tmp_path):
+    with pytest.raises(UsageError, match="holds no picture"):
+        films_from_folder(tmp_path)
+    with pytest.raises(UsageError, match="is not a folder"):
+        films_from_folder(tmp_path / "none")
+    with pytest.raises(UsageError, match="is no detector"):
+        run_detectors([], ["ring"])
+
+
+def test_detectors_are_registered_once_and_state_a_threshold():
+    names = [d.name for d in DETECTORS]
+    assert len(set(names)) == len(names)
+    assert all(0 < d.threshold < 1 and d.version >= 1 for d in DETECTORS)
+
+
+def test_a_known_answer_is_not_asked_again_unless_bytes_or_version_change(tmp_path, monkeypatch):
+    asked = []
+
+    def look(film):
+        asked.append(film.id)
+        from curate.flags import Finding
+
+        return Finding(0.9, f"{film.gray.mean():.0f}")
+
+    def one(version):
+        monkeypatch.setattr("curate.flags.run.choose", lambda names: (FilmDetector("x", version, 0.5, "pixels", look),))
+
+    cv2.imwrite(str(tmp_path / "a.png"), textured(1))
+    cv2.imwrite(str(tmp_path / "b.png"), textured(2))
+    one(1)
+    first = run_detectors(films_from_folder(tmp_path))
+    known = {r.id: r for r in first}
+    again = run_detectors(films_from_folder(tmp_path), known=known)
+    assert asked == ["a.png", "b.png"]
+    assert [r.to_dict() for r in again] == [r.to_dict() for r in first]
+    cv2.imwrite(str(tmp_path / "b.png"), textured(3))
+    run_detectors(films_from_folder(tmp_path), known=known)
+    assert asked == ["a.png", "b.png", "b.png"]
+    one(2)
+    run_detectors(films_from_folder(tmp_path), known=known)
+    assert asked[3:] == ["a.png", "b.png"]

@@ -1,0 +1,61 @@
+"""Flags beside the manifest: the same results are the same bytes, a killed run is resumed, nothing is lost."""
+
+from __future__ import annotations
+
+import cv2
+import pytest
+
+from curate.errors import ManifestError
+from curate.flags import films_from_folder, run_detectors
+from curate.flags.store import FLAGS, JOURNAL, load_flags, remember, save_flags
+from tests.curate.test_flags_files import textured
+
+
+@pytest.fixture
+def folder(tmp_path):
+    for k in range(3):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), textured(k))
+    return tmp_path
+
+
+def test_saved_and_loaded_are_the_same_and_sorted(folder):
+    results = run_detectors(films_from_folder(folder), ["duplicate", "format"])
+    save_flags(folder, results[::-1])
+    data = (folder / FLAGS).read_bytes()
+    loaded = load_flags(folder)
+    assert list(loaded) == ["0.png", "1.png", "2.png"]
+    assert [loaded[r.id].to_dict() for r in results] == [r.to_dict() for r in results]
+    save_flags(folder, loaded)
+    assert (folder / FLAGS).read_bytes() == data
+
+
+def test_another_detector_adds_to_what_is_stored_and_a_changed_film_replaces_it(folder):
+    save_flags(folder, run_detectors(films_from_folder(folder), ["duplicate"]))
+    save_flags(folder, run_detectors(films_from_folder(folder), ["format"], known=load_flags(folder)))
+    assert {f.name for f in load_flags(folder)["0.png"].flags} == {"duplicate", "format"}
+    cv2.imwrite(str(folder / "0.png"), textured(8))
+    save_flags(folder, run_detectors(films_from_folder(folder), ["format"], known=load_flags(folder)))
+    assert {f.name for f in load_flags(folder)["0.png"].flags} == {"format"}
+    assert {f.name for f in load_flags(folder)["1.png"].flags} == {"duplicate", "format"}
+
+
+def test_a_killed_run_goes_on_where_it_was(folder):
+    films = films_from_folder(folder)
+    done = run_detectors(films[:2], ["duplicate"], each=lambda r: remember(folder, r))
+    with (folder / JOURNAL).open("ab") as stream:
+        stream.write(b'{"id": "2.png", "dige')  # killed in the middle of a line
+    known = load_flags(folder)
+    assert set(known) == {"0.png", "1.png"}
+    assert known["1.png"].kept == done[1].kept
+    save_flags(folder, run_detectors(films, ["duplicate"], known=known))
+    assert not (folder / JOURNAL).exists()
+    assert set(load_flags(folder)) == {"0.png", "1.png", "2.png"}
+
+
+def test_a_damaged_line_is_named(folder):
+    save_flags(folder, run_detectors(films_from_folder(folder), ["format"]))
+    with (folder / FLAGS).open("ab") as stream:
+        stream.write(b"{}\n")
+    with pytest.raises(ManifestError, match="line 4 is damaged"):
+        load_flags(folder)
+    assert load_flags(folder / "elsewhere") == {}
