@@ -15,6 +15,8 @@ All errors are ``CarpusError`` with one clear line.
 from __future__ import annotations
 
 from train.compare.comparison import compare_arms, compare_runs
+from train.compare.report import json_of, write_report
 from train.compare.result import Comparison, Line
+from train.compare.text import print_table
 
-__all__ = ["Comparison", "Line", "compare_arms", "compare_runs"]
+__all__ = ["Comparison", "Line", "compare_arms", "compare_runs", "json_of", "print_table", "write_report"]

@@ -18,12 +18,13 @@ from train.compare.arm import Arm, read_arm
 from train.compare.estimate import Difference, difference, holm
 from train.compare.recipe import check_alike
 from train.compare.result import Comparison, Film, Line, Side
+from train.compare.source import lineage, manifest_of, open_version
 from train.compare.tables import Patients, macro, ordered_like
 
 TIE = 0.001
 _MOST_BONES = 3
 #: Facts of a run that the report sets side by side, in this order.
-FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "device")
+FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "nsd_tolerance", "device")
 LIBRARIES = ("carpus", "numpy", "scipy", "monai")
 
 
@@ -76,7 +77,7 @@ def compare_arms(
     fold = patients.fold if first.nested and second.nested else None
     by_patient = tuple(patients.means(s, first.present) for s in scores["dice"])
     estimates = [_estimate(*(t[:, :, k] for t in by_patient), fold) for k in range(len(first.classes))]
-    adjusted = holm(np.array([e.p for e in estimates]))
+    adjusted = holm(np.array([e.strict_p for e in estimates]))
     alpha = 1 - confidence
     tested = max(1, sum(not math.isnan(e.p) for e in estimates))
     lines = [
@@ -90,21 +91,28 @@ def compare_arms(
         _estimate(*(macro(t, [first.classes.index(c) for c in members]) for t in by_patient), fold)
         for members in found.values()
     ]
-    group_p = holm(np.array([e.p for e in sums]))
+    group_p = holm(np.array([e.strict_p for e in sums]))
     whole = _estimate(*(macro(t, list(range(len(first.classes)))) for t in by_patient), fold)
     n_films = [int(first.present[:, [first.classes.index(c) for c in m]].any(axis=1).sum()) for m in found.values()]
     group_lines = [
         Line(**_line(name, e, float(p), n, alpha, alpha / max(1, len(sums)), margin))
         for name, e, p, n in zip(found, sums, group_p, n_films, strict=True)
     ]
+    versions = [open_version(arm) for arm in (first, second)]
+    notes += dict.fromkeys(why for version, why in versions if version is None and why)
+    lineages = [lineage(version) if version else () for version, _ in versions]
+    same = first.record.get("version") == second.record.get("version")  # two arms of one version go by their folders
+    names = [f"{arm.record.get('version') or ''} {arm.path.name}".strip() if same else None for arm in (first, second)]
     n_whole = int(first.present.any(axis=1).sum())
     return Comparison(
-        a=_side(first), b=_side(second), n_images=len(first.images), n_groups=len(patients.names), margin=margin,
-        confidence=confidence, seed=seed, classes=tuple(Line(**line) for line in lines), groups=tuple(group_lines),
-        overall=Line(**_line("overall", whole, whole.p, n_whole, alpha, alpha, margin)),
+        a=_side(first, names[0], lineages[0]), b=_side(second, names[1], lineages[1]),
+        n_images=len(first.images), n_groups=len(patients.names), margin=margin, confidence=confidence, seed=seed,
+        classes=tuple(Line(**line) for line in lines), groups=tuple(group_lines),
+        overall=Line(**_line("overall", whole, whole.strict_p, n_whole, alpha, alpha, margin)),
         films=_films(first, scores["dice"]), differences=_differences(first, second), notes=tuple(notes),
         software=versions_of_libraries(LIBRARIES),
-        run_folders=(tuple(r.path for r in first.runs), tuple(r.path for r in second.runs)),
+        run_folders=tuple(tuple(r.path for r in arm.runs if r.classes == first.classes) for arm in (first, second)),
+        manifest=manifest_of(second) if versions[1][0] else None, config=first.record.get("config") or {},
     )  # fmt: skip
 
 
@@ -220,12 +228,12 @@ def _films(first: Arm, dice: tuple[np.ndarray, np.ndarray]) -> tuple[Film, ...]:
     return tuple(sorted(films, key=lambda f: (-f.delta, f.image)))
 
 
-def _side(arm: Arm) -> Side:
+def _side(arm: Arm, name: str | None, steps: tuple[str, ...]) -> Side:
     facts = {k: arm.record[k] for k in FACTS if arm.record.get(k) is not None}
     facts = {"version": arm.record.get("version"), **facts}
-    name = str(arm.record.get("version") or arm.path.name)
+    name = str(arm.record.get("version") or arm.path.name) if name is None else name
     names = tuple(r.path.name for r in arm.runs)
-    return Side(name, str(arm.path), facts, arm.seeds, arm.folds, names)
+    return Side(name, str(arm.path), facts, arm.seeds, arm.folds, names, steps)
 
 
 def _differences(first: Arm, second: Arm) -> tuple[tuple[str, str, str], ...]:

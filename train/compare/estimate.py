@@ -12,9 +12,9 @@ gives three mean squares:
 - between the patients' differences: ``patient`` = response + residual part;
 - the residual itself, which both of them hold once; it is taken out of the patients' part.
 
-Interval: estimate plus and minus the quantile of the sum of two scaled t variables (:mod:`train.compare.twot`).
-p: the larger of that distribution's and of a paired t over patients, so that no bone is called better on seeds that
-agreed by chance alone; it matters where a training now and then misses a bone. Both were chosen by simulation:
+Interval and p: estimate plus and minus the quantile of the sum of two scaled t variables (:mod:`train.compare.twot`).
+A verdict needs more than that p: the larger of it and of a paired t over patients. So no bone is called better on seeds
+that agreed by chance alone, which matters where a training now and then misses a bone. Both were chosen by simulation:
 benchmarks/statistics and docs/statistics.md.
 """
 
@@ -87,12 +87,17 @@ class Difference:
         """Two-sided p of no difference; NaN when the seeds' variance is not known or there are under two patients."""
         if self.n < 2 or not self.has_seeds:
             return math.nan
-        if self.delta == 0:
-            return 1.0
+        return two_sided_p(self.delta, *self._scales)
+
+    @property
+    def strict_p(self) -> float:
+        """The p that a verdict is given by: the larger of :attr:`p` and of a paired t over patients."""
+        if math.isnan(self.p) or self.delta == 0:
+            return self.p
         patients = 0.0
         if self.patient_var > 0:
             patients = float(2 * special.stdtr(self.patient_df, -abs(self.delta) / math.sqrt(self.patient_var)))
-        return max(two_sided_p(self.delta, *self._scales), patients)
+        return max(self.p, patients)
 
     @property
     def effect(self) -> float:

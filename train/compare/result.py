@@ -23,7 +23,8 @@ class Line:
         n_present: films that hold it. n_patients: patients with such a film.
         dice_a, dice_b, delta: means, and B - A.
         ci: interval of ``delta`` at the comparison's confidence; over patients alone with one seed.
-        p, p_holm: two-sided, raw and adjusted over the bones; NaN with one seed.
+        p: two-sided, not adjusted; NaN with one seed.
+        p_holm: Holm's adjustment, over the bones, of the larger of ``p`` and of a paired t over patients.
         verdict: one of ``VERDICTS``; better and worse by ``p_holm``, equivalent when ``ci`` lies within the margin.
         effect: mean over standard deviation of the patients' differences.
         wins, ties, losses: patients by their difference; a tie is within 0.001.
@@ -160,6 +161,7 @@ class Comparison:
     software: dict[str, str] = field(default_factory=dict)
     run_folders: tuple[tuple[Path, ...], tuple[Path, ...]] = ((), ())
     manifest: Path | None = None
+    config: dict[str, Any] = field(default_factory=dict)
 
     @property
     def n_seeds(self) -> int:

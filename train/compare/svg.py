@@ -77,9 +77,8 @@ def _forest_row(line: Line, y: float, x, width: int, c: Comparison) -> str:
                 f"a gain beyond {signed(gain)} means little</title></path>"
             )
     out.append(mark(kind, x(line.delta), y))
-    out.append(
-        f'<text class="number" x="{_LEFT + _PLOT + 214}" y="{y + 4:.1f}">{signed(line.delta)} {interval(line.ci)}</text>'
-    )
+    told = f"{signed(line.delta)} {interval(line.ci)}"
+    out.append(f'<text class="number" x="{_LEFT + _PLOT + 214}" y="{y + 4:.1f}">{told}</text>')
     out.append(f'<text class="number" x="{width - 4}" y="{y + 4:.1f}">{escape(p_value(line.p_holm))}</text></g>')
     return "".join(out)
 
@@ -97,7 +96,7 @@ def mark(verdict: str, x: float, y: float, size: float = 5.5) -> str:
 
 
 def distributions(comparison: Comparison) -> str:
-    """Patients' differences, one row a bone in the forest's order: every patient a dot, quartiles a bar, median a line."""
+    """Patients' differences, a row a bone in the forest's order: patients as dots, quartiles a bar, median a line."""
     c = comparison
     bones = [line for line in by_difference(c.classes) if line.n_patients]
     every = np.concatenate([line.per_patient for line in bones])
@@ -118,10 +117,8 @@ def distributions(comparison: Comparison) -> str:
         at, zero = x(k * step), " zero" if k == 0 else ""
         out.append(f'<line class="grid{zero}" x1="{at:.1f}" x2="{at:.1f}" y1="6" y2="{bottom}"/>')
         out.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 15}">{0 if k == 0 else signed(k * step, 3)}</text>')
-    out.append(
-        f'<text class="tick" x="{_LEFT + (_PLOT + 200) / 2}" y="{height - 2}">difference in Dice of each patient, B - A; '
-        "dots at the edge lie beyond it</text>"
-    )
+    told = "difference in Dice of each patient, B - A; dots at the edge lie beyond it"
+    out.append(f'<text class="tick" x="{_LEFT + (_PLOT + 200) / 2}" y="{height - 2}">{told}</text>')
     for i, line in enumerate(bones):
         y = 10 + _ROW * i + _ROW / 2
         d = line.per_patient
@@ -131,7 +128,8 @@ def distributions(comparison: Comparison) -> str:
         offsets = ((np.arange(d.size) * 0.618034) % 1.0 - 0.5) * 10
         dots = "".join(f"M{x(v):.1f} {y + o:.1f}h0" for v, o in zip(d, offsets, strict=True))
         out.append(f'<path class="dots" d="{dots}"/>')
-        out.append(f'<rect class="box" x="{x(q1):.1f}" y="{y - 5:.1f}" width="{max(x(q3) - x(q1), 1):.1f}" height="10"/>')
+        across = max(x(q3) - x(q1), 1)
+        out.append(f'<rect class="box" x="{x(q1):.1f}" y="{y - 5:.1f}" width="{across:.1f}" height="10"/>')
         out.append(f'<path class="median" d="M{x(median):.1f} {y - 6:.1f}v12"/>')
         told = f"{line.wins} up, {line.ties} even, {line.losses} down"
         out.append(f'<text class="number" x="{width - 4}" y="{y + 4:.1f}">{told}</text>')
