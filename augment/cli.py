@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Annotated
 
@@ -30,7 +30,6 @@ class Common:
         name: of the new version; the next vN by default.
         flag: parents with one of these flags or tags only.
         without_flag: parents with none of these.
-        classes: parents that have all of these classes.
         group: parents of these patients.
         where: parents whose metadata fit, such as age>=40 or side=left.
         from_derived: children may be parents too.
@@ -45,7 +44,6 @@ class Common:
     name: str | None = None
     flag: Names = ()
     without_flag: Names = ()
-    classes: Names = ()
     group: Names = ()
     where: Names = ()
     from_derived: Switch = False
@@ -55,30 +53,43 @@ class Common:
     json: Switch = False
 
 
-def _make(planner: Planner, n: int, common: Common) -> int:
-    from augment.make import make_version
+@Parameter(name="*")
+@dataclass(frozen=True)
+class Selecting(Common):
+    """Options of an operator that is not itself about classes.
+
+    Attributes:
+        classes: parents that have all of these classes.
+    """
+
+    classes: Names = ()
+
+
+def _make(planner: Planner, n: int | None, common: Common) -> int:
+    from augment.children import Job
     from augment.select import Selection
+
+    classes = common.classes if isinstance(common, Selecting) else ()
+    chosen = Selection(common.flag, common.without_flag, classes, common.group, common.where, common.from_derived)
+    return _run([Job(planner, n, chosen)], planner.operator, common)
+
+
+def _run(jobs: Sequence, what: str, common: Common) -> int:
+    """Make a version and say what it holds."""
+    from augment.make import make
     from curate.manifest import Manifest
     from curate.terminal import print_json, progress, say, warn
 
-    outcome = make_version(
-        Manifest.find(common.data),
-        planner,
-        n,
-        common.seed,
-        Selection(common.flag, common.without_flag, common.classes, common.group, common.where, common.from_derived),
-        common.source,
-        common.name,
-        common.virtual,
-        common.workers,
-        progress(planner.operator),
+    outcome = make(
+        Manifest.find(common.data), jobs, common.seed, common.source, common.name, common.virtual, common.workers,
+        progress(what),
     )
     version = outcome.version
     for text in outcome.warnings:
         warn(text)
     if common.json:
-        fields = ("made", "resumed", "existed", "left", "slivers")
-        facts = {k: getattr(outcome, k) for k in fields}
+        told = ("made", "resumed", "existed", "left", "slivers")
+        facts = {k: getattr(outcome, k) for k in told}
         print_json({"version": version.name, "digest": version.digest, "n": len(version), **facts})
         return 0
     if outcome.existed:
@@ -86,7 +97,7 @@ def _make(planner: Planner, n: int, common: Common) -> int:
         return 0
     resumed = f", {outcome.resumed} of them finished by an interrupted run" if outcome.resumed else ""
     total = outcome.made + outcome.resumed
-    say(f"{version.name}: {total} {planner.operator} samples added to {version.parent}{resumed}; {len(version)} in all")
+    say(f"{version.name}: {total} {what} samples added to {version.parent}{resumed}; {len(version)} in all")
     if outcome.left or outcome.slivers:
         say(f"left their frame: {outcome.left} annotations; dropped as slivers: {outcome.slivers} parts")
     return 0
@@ -94,15 +105,17 @@ def _make(planner: Planner, n: int, common: Common) -> int:
 
 def _command(kind: type[Planner]) -> Callable[..., int]:
     """A command for one operator; its options are the planner's own fields."""
+    shared = Common if any(f.name == "classes" for f in fields(kind)) else Selecting
 
-    def command(*, n: int, options: Planner | None = None, common: Common | None = None) -> int:
-        return _make(options or kind(), n, common or Common())
+    def command(*, n: int | None = None, options: Planner | None = None, common: Common | None = None) -> int:
+        return _make(options or kind(), n, common or shared())
 
-    command.__doc__ = f"{(kind.__doc__ or '').split('Attributes:')[0].strip()}\n\nArgs:\n    n: samples to make."
+    about = (kind.__doc__ or "").split("Attributes:")[0].strip()
+    command.__doc__ = f"{about}\n\nArgs:\n    n: samples to make; by default as many as there are films to draw from."
     command.__annotations__ = {
-        "n": int,
+        "n": int | None,
         "options": Annotated[kind | None, Parameter(name="*")],
-        "common": Common | None,
+        "common": shared | None,
         "return": int,
     }
     return command
@@ -110,6 +123,35 @@ def _command(kind: type[Planner]) -> Callable[..., int]:
 
 for _name, _kind in PLANNERS.items():
     app.command(_command(_kind), name=_name)
+
+
+@app.command
+def run(
+    plan: Path,
+    /,
+    *,
+    virtual: Switch = False,
+    workers: int = 1,
+    data: Path | None = None,
+    json: Switch = False,
+) -> int:
+    """Several operators in one go, from a small YAML plan, as one new version.
+
+    Args:
+        plan: see docs/augment.md.
+        virtual: plan only, whatever the plan says.
+        workers: processes; any number gives the same bytes.
+        data: the manifest or its folder.
+        json: print JSON.
+    """
+    from augment.runfile import read_plan
+
+    found = read_plan(plan)
+    common = Common(
+        seed=found.seed, source=found.source, name=found.name, virtual=virtual or found.virtual, workers=workers,
+        data=data, json=json,
+    )
+    return _run(found.jobs, " and ".join(dict.fromkeys(job.planner.operator for job in found.jobs)), common)
 
 
 @app.command
@@ -152,8 +194,71 @@ def rebuild(
     return int(differs)
 
 
+@app.command
+def preview(
+    version: str | None = None,
+    /,
+    *,
+    out: Path | None = None,
+    each: int = 6,
+    width: int = 320,
+    operator: Names = (),
+    data: Path | None = None,
+    json: Switch = False,
+) -> int:
+    """A contact sheet of a version's samples, by operator, with their polygons drawn: a PNG and a page.
+
+    Args:
+        version: by default the newest.
+        out: the PNG; the page lies beside it as .html. By default preview/VERSION.png in the data set.
+        each: samples of each operator.
+        width: of a thumbnail in pixels.
+        operator: only these ("original" for the films themselves).
+        data: the manifest or its folder.
+        json: print JSON.
+    """
+    from augment.preview import write_preview
+    from curate.manifest import Manifest
+    from curate.terminal import print_json, say
+
+    sheet, page, shown = write_preview(Manifest.find(data).version(version), out, each, width, operator)
+    if json:
+        print_json({"sheet": str(sheet), "page": str(page), "shown": shown})
+    else:
+        say(f"{sum(map(len, shown.values()))} samples of {len(shown)} kinds: {sheet} and {page}")
+    return 0
+
+
+@app.command
+def stats(
+    version: str | None = None,
+    /,
+    *,
+    data: Path | None = None,
+    json: Switch = False,
+) -> int:
+    """What augmentation did to a version's labels: per class before and after, and what was dropped.
+
+    Args:
+        version: by default the newest.
+        data: the manifest or its folder.
+        json: print JSON.
+    """
+    from augment.statistics import label_statistics, tables
+    from curate.manifest import Manifest
+    from curate.terminal import print_json, print_table, progress
+
+    found = label_statistics(Manifest.find(data).version(version), progress("samples"))
+    if json:
+        print_json(found)
+        return 0
+    for title, columns, rows in tables(found):
+        print_table(title, columns, rows)
+    return 0
+
+
 def main() -> None:
     """Entry point of the console script."""
-    from curate.terminal import run
+    from curate.terminal import run as run_app
 
-    sys.exit(run(app))
+    sys.exit(run_app(app))

@@ -1,4 +1,4 @@
-"""From a planner to a named version: plan, make the files, commit. Interrupted work resumes; asking twice is a no-op."""
+"""From a planner to a named version: plan, make the files, commit; interrupted work resumes, twice is a no-op."""
 
 from __future__ import annotations
 
@@ -8,17 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
+from augment.children import Job, plan_children
 from augment.journal import Journal
 from augment.materialise import Made, file_names, make_files
-from augment.plan.base import Planner, Pool, options_of
-from augment.select import Selection, select_parents
+from augment.plan.base import Planner
+from augment.select import Selection
 from curate.errors import CarpusError, UsageError
 from curate.manifest import Manifest, SampleRow, Version
 from curate.manifest.commit import commit_version, same_step, writing
-from curate.sample.read import SampleReader
-from curate.sample.recipe import Recipe
+
+Progress = Callable[[Iterable[Made], int], Iterable[Made]]
 
 
 @dataclass(frozen=True)
@@ -42,71 +41,21 @@ class Outcome:
     slivers: int = 0
 
 
-def child_row(recipe: Recipe, parents: dict[str, SampleRow]) -> SampleRow:
-    """The row of a child before it has files: its id from its digest, group and fold from its parents."""
-    rows = [parents[p] for p in recipe.parents]
-    digest = recipe.digest({r.id: r.digest for r in rows})
-    sides = {r.side for r in rows}
-    width, height = recipe.output_size
-    groups = sorted({g for r in rows for g in ([r.group] if r.is_original else r.group.split("+"))})
-    return SampleRow(
-        id=f"{recipe.operator}/{digest[7:19]}",
-        image=None,
-        labels=None,
-        group="+".join(groups),
-        fold=rows[0].fold,
-        split="train",
-        side=sides.pop() if len(sides) == 1 else None,
-        width=width,
-        height=height,
-        parents=tuple(sorted(r.id for r in rows)),
-        recipe=recipe.to_dict(),
-        digest=digest,
-    )
-
-
-def plan_children(
-    planner: Planner, source: Version, n: int, seed: int, selection: Selection, warn: Callable[[str], None]
-) -> list[SampleRow]:
-    """The rows of up to n children, each once, in the order in which films are best decoded.
-
-    Raises:
-        UsageError: n is not positive, no parent is left, or the operator finds nothing to do.
-    """
-    if n < 1:
-        raise UsageError("--n", f"{n} is not a number of samples to make")
-    if not 0 <= seed < 1 << 63:
-        raise UsageError("--seed", f"{seed} is not in [0, 2^63)")
-    reader = SampleReader(source)
-    pool = Pool(select_parents(source, selection, reader), reader.annotations, warn)
-    parents = source.by_id
-    rows: dict[str, SampleRow] = {}
-    for recipe in planner.plan(pool, n, seed):
-        row = child_row(recipe, parents)
-        rows.setdefault(row.id, row)
-    rows = {i: r for i, r in rows.items() if i not in parents}
-    if not rows:
-        raise UsageError(planner.operator, "finds nothing to make that the version does not hold already")
-    if len(rows) < n:
-        warn(f"{len(rows)} different samples instead of {n}: this operator gives no more from these parents")
-    return list(rows.values())
-
-
-def make_version(
+def make(
     manifest: Manifest,
-    planner: Planner,
-    n: int,
+    jobs: Sequence[Job],
     seed: int = 0,
-    selection: Selection | None = None,
     source: str | None = None,
     name: str | None = None,
     virtual: bool = False,
     workers: int = 1,
-    progress: Callable[[Iterable[Made], int], Iterable[Made]] = lambda items, total: items,
+    progress: Progress = lambda items, total: items,
 ) -> Outcome:
-    """Plan n children of a version and name the result as a new version.
+    """Run one or several operators on a version and name the result as a new version.
 
     Args:
+        jobs: operators with their options; the parents of all are drawn from ``source``.
+        seed: of the first job; the k-th job after it uses ``seed + k``, unless it has its own.
         source: version to start from; the newest by default.
         name: of the new version; v1, v2, ... by default.
         virtual: no files; whoever reads a child renders it from its parents.
@@ -116,12 +65,7 @@ def make_version(
     Raises:
         CarpusError: the manifest is as it was, and what was finished is kept for the next try.
     """
-    selection = selection or Selection()
-    step: dict[str, Any] = {"name": planner.operator, "n": n, "seed": seed, "operator_version": planner.version}
-    step |= {k: v for k, v in (("options", options_of(planner)), ("selection", selection.to_dict())) if v}
-    if virtual:
-        step["virtual"] = True
-    step = orjson.loads(orjson.dumps(step))
+    step = _step(jobs, seed, virtual)
     with writing(manifest.root):
         manifest = Manifest.open(manifest.path)  # as it is now that nobody else writes
         before = _done_before(manifest, step, source, name)
@@ -132,7 +76,7 @@ def make_version(
         if target in manifest.head["versions"]:
             raise UsageError("--name", f"version {target} exists and versions never change")
         warnings: list[str] = []
-        rows = plan_children(planner, parent, n, seed, selection, warnings.append)
+        rows = plan_children(jobs, parent, seed, warnings.append)
         if virtual:
             finished, resumed = rows, 0
         else:
@@ -142,13 +86,32 @@ def make_version(
     dropped = [r.dropped or {} for r in finished]
     return Outcome(
         version,
-        len(rows) - resumed if not virtual else len(rows),
+        len(rows) - resumed,
         resumed,
         existed=False,
         warnings=tuple(warnings),
         left=sum(sum(d.get("left", {}).values()) for d in dropped),
         slivers=sum(sum(d.get("slivers", {}).values()) for d in dropped),
     )
+
+
+def make_version(
+    manifest: Manifest, planner: Planner, n: int | None = None, seed: int = 0, selection: Selection | None = None,
+    source: str | None = None, name: str | None = None, virtual: bool = False, workers: int = 1,
+    progress: Progress = lambda items, total: items,
+) -> Outcome:
+    """One operator's ``make``: see there."""
+    job = Job(planner, n, selection or Selection())
+    return make(manifest, [job], seed, source, name, virtual, workers, progress)
+
+
+def _step(jobs: Sequence[Job], seed: int, virtual: bool) -> dict[str, Any]:
+    """What the new version's step says: the operator, or ``run`` and the list of them."""
+    if not jobs:
+        raise UsageError("run", "has no operators")
+    plain = [job.to_dict() for job in jobs]
+    step = {"seed": seed} | plain[0] if len(plain) == 1 else {"name": "run", "seed": seed, "steps": plain}
+    return {"name": step.pop("name"), **step} | ({"virtual": True} if virtual else {})
 
 
 def _done_before(manifest: Manifest, step: dict, source: str | None, name: str | None) -> Version | None:
@@ -163,7 +126,7 @@ def _done_before(manifest: Manifest, step: dict, source: str | None, name: str |
 
 def _files(
     manifest: Manifest, parent: Version, target: str, step: dict, rows: Sequence[SampleRow], workers: int,
-    progress: Callable[[Iterable[Made], int], Iterable[Made]],
+    progress: Progress,
 ) -> tuple[list[SampleRow], int]:
     """Make the files that are not there yet; returns the rows with their files, and how many had been finished."""
     journal = Journal(manifest.root, target, step)

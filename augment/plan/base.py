@@ -6,10 +6,17 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Protocol
 
+import numpy as np
+
 from curate.errors import UsageError
 from curate.manifest import SampleRow
 from curate.sample.annotation import Annotation
+from curate.sample.geometry import Box, compose, frame, identity, scale_affine, translation
 from curate.sample.recipe import Recipe
+
+
+def _unknown(row: SampleRow) -> float | None:
+    return row.meta.get("fingers_deg")
 
 
 @dataclass(frozen=True)
@@ -20,11 +27,17 @@ class Pool:
         rows: candidate parents, sorted by id.
         annotations: sample id -> its annotations at full size, for planners that look at labels.
         warn: told once for each thing a user should know of the plan.
+        samples: the whole version, for planners that look beyond the candidates.
+        angle: where a sample's fingers point, degrees clockwise from up in [0, 360); ``None`` where not known.
+        turned: whether a sample is flagged ``rotation``.
     """
 
     rows: Sequence[SampleRow]
     annotations: Callable[[str], Sequence[Annotation]]
     warn: Callable[[str], None] = lambda text: None
+    samples: Sequence[SampleRow] = ()
+    angle: Callable[[SampleRow], float | None] = _unknown
+    turned: Callable[[SampleRow], bool] = lambda row: False
 
 
 class Planner(Protocol):
@@ -34,7 +47,10 @@ class Planner(Protocol):
     version: int
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
-        """At most n recipes; the same pool, options, n and seed give the same ones."""
+        """At most n recipes; the same pool, options, n and seed give the same ones.
+
+        A recipe that chance has no part in gets the seed 0, so that the same child planned twice is one child.
+        """
 
 
 def options_of(planner: Planner) -> dict[str, Any]:
@@ -46,11 +62,27 @@ def options_of(planner: Planner) -> dict[str, Any]:
 
 def positive(name: str, value: float) -> None:
     """Refuse an option that must be above zero."""
-    if not value > 0:
+    if not 0 < value < float("inf"):
         raise UsageError(f"--{name}", f"{value} is not above 0")
+
+
+def one_of(name: str, value: str, known: Sequence[str]) -> None:
+    """Refuse an option that is none of the words it may be."""
+    if value not in known:
+        raise UsageError(f"--{name}", f"{value!r} is none of {', '.join(known)}")
 
 
 def common_size(rows: Sequence[SampleRow]) -> tuple[int, int]:
     """The commonest (width, height) of some samples; the largest of several that are equally common."""
     sizes = [(r.width, r.height) for r in rows]
     return max(set(sizes), key=lambda s: (sizes.count(s), s))
+
+
+def fitted(row: SampleRow, size: tuple[int, int]) -> tuple[np.ndarray, Box]:
+    """A whole film in the middle of a picture of ``size``, shrunk or grown to fit: its affine, and where it lies."""
+    if (row.width, row.height) == size:
+        return identity(), frame(*size)
+    scale = min(size[0] / row.width, size[1] / row.height)
+    x, y = (round((edge - own * scale) / 2) for edge, own in zip(size, (row.width, row.height), strict=True))
+    x1, y1 = min(x + row.width * scale, size[0]), min(y + row.height * scale, size[1])
+    return compose(translation(x, y), scale_affine(scale)), (x - 0.5, y - 0.5, x1 - 0.5, y1 - 0.5)

@@ -8,16 +8,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import shapely
-from shapely.geometry import Polygon
 
 from curate.sample.annotation import Annotation
 from curate.sample.geometry import (
     Box,
     apply_affine,
     as_areal,
-    clip,
     compose,
     frame,
+    identity,
     polygonal_parts,
     region_polygon,
     scale_affine,
@@ -71,10 +70,13 @@ def _moved(place: Placement, annotations: Sequence[Annotation], size: tuple[int,
     """The geometries of a parent's annotations in the output, before any clip."""
     shapes = np.array([a.geometry for a in annotations], dtype=object)
     matrix = place.matrix()
+    if np.array_equal(matrix, identity()):
+        moved = shapes
+    else:
+        moved = shapely.transform(shapes, lambda p: apply_affine(matrix, p))
     if place.field is None:
-        return shapely.transform(shapes, lambda p: apply_affine(matrix, p))
-    fine = shapely.segmentize(shapely.transform(shapes, lambda p: apply_affine(matrix, p)), FIELD_STEP)
-    return shapely.transform(fine, lambda p: displace_points(place.field, p, size))
+        return moved
+    return shapely.transform(shapely.segmentize(moved, FIELD_STEP), lambda p: displace_points(place.field, p, size))
 
 
 def render_labels(
@@ -92,44 +94,81 @@ def render_labels(
         annotations in output pixels, and what was dropped.
     """
     total = scale * float(np.prod([f.scale for f in recipe.filters])) if recipe.filters else scale
-    to_scale = None if total == 1.0 else scale_affine(total)
     left: Counter[str] = Counter()
     slivers: Counter[str] = Counter()
     sliver_area = 0.0
-    out: list[Annotation] = []
+    kept: list[tuple[shapely.Geometry, Annotation, Placement]] = []
     for place, region in zip(recipe.placements, visible_regions(recipe), strict=True):
         annotations = annotations_of(place.parent)
+        if place.labels is not None:
+            annotations = [a for a in annotations if a.label in place.labels]
         if not annotations:
             continue
-        for annotation, shape in zip(annotations, _moved(place, annotations, recipe.size), strict=True):
-            seen, whole = _seen(shape, region)
-            if seen.is_empty:
-                left[annotation.label] += 1
-                continue
-            parts = [seen] if isinstance(seen, Polygon) else list(seen.geoms)
-            for part in parts:
-                if not whole and part.area < SLIVER_AREA:
-                    slivers[annotation.label] += 1
-                    sliver_area += part.area
-                    continue
-                out.append(
-                    Annotation(
-                        annotation.label,
-                        part if to_scale is None else transform_geometry(part, to_scale),
-                        str(len(out)),
-                        annotation.source or f"{place.parent}#{annotation.id}",
-                        annotation.weight * (place.weight if place.blend == "mean" else 1.0),
-                    )
-                )
+        shapes = _moved(place, annotations, recipe.size)
+        pieces, owner, whole = clip_all(shapes, region)
+        areas = shapely.area(pieces)
+        for k in sorted(set(range(len(annotations))) - set(owner.tolist())):
+            left[annotations[k].label] += 1
+        for piece, area, k, untouched in zip(pieces, areas.tolist(), owner.tolist(), whole.tolist(), strict=True):
+            if not untouched and area < SLIVER_AREA:
+                slivers[annotations[k].label] += 1
+                sliver_area += area
+            else:
+                kept.append((piece, annotations[k], place))
+    shapes = np.array([piece for piece, _, _ in kept], dtype=object)
+    if total != 1.0 and kept:
+        matrix = scale_affine(total)
+        shapes = shapely.transform(shapes, lambda p: apply_affine(matrix, p))
+    out = (
+        Annotation(
+            a.label,
+            shape,
+            str(k),
+            a.source or f"{place.parent}#{a.id}",
+            a.weight * (place.weight if place.blend == "mean" else 1.0),
+        )
+        for k, (shape, (_, a, place)) in enumerate(zip(shapes, kept, strict=True))
+    )
     return tuple(out), Dropped(dict(sorted(left.items())), dict(sorted(slivers.items())), sliver_area)
 
 
-def _seen(shape: shapely.Geometry, region: Box | shapely.Geometry) -> tuple[shapely.Geometry, bool]:
-    """The visible part of a moved shape, and whether that is the whole shape."""
-    if not shape.is_valid:  # rounding can make a needle touch itself
-        shape = as_areal(polygonal_parts(shapely.make_valid(shape)))
-    seen = clip(shape, region)
-    return seen, seen is shape or seen.equals(shape)
+def clip_all(
+    shapes: np.ndarray, region: Box | shapely.Geometry
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What is seen of many shapes in one region, exactly, each connected part for itself.
+
+    Triage first (bounds for a box, ``covers`` for a polygon): what lies whole inside comes back untouched.
+
+    Args:
+        shapes: object array of (multi)polygons; one that rounding has made touch itself is mended.
+
+    Returns:
+        the polygons with an area, the index of the shape that each came from, ascending, and whether the region had
+        left that part of the shape as it was.
+    """
+    for k in np.flatnonzero(~shapely.is_valid(shapes)):
+        shapes = shapes.copy()
+        shapes[k] = as_areal(polygonal_parts(shapely.make_valid(shapes[k])))
+    parts, owner = shapely.get_parts(shapes, return_index=True)
+    bounds = shapely.bounds(parts)
+    polygon = isinstance(region, shapely.Geometry)
+    x0, y0, x1, y1 = region.bounds if polygon else region
+    with np.errstate(invalid="ignore"):  # an empty region has no bounds
+        meets = (bounds[:, 2] > x0) & (bounds[:, 3] > y0) & (bounds[:, 0] < x1) & (bounds[:, 1] < y1)
+    whole = (bounds[:, 0] >= x0) & (bounds[:, 1] >= y0) & (bounds[:, 2] <= x1) & (bounds[:, 3] <= y1)
+    if polygon:
+        shapely.prepare(region)
+        whole[whole] = shapely.covers(region, parts[whole])
+    cut = np.flatnonzero(meets & ~whole)
+    target = region if polygon else shapely.box(*region)
+    pieces = [(int(k), part, True) for k, part in zip(np.flatnonzero(whole), parts[whole], strict=True)]
+    for k, seen in zip(cut.tolist(), shapely.intersection(parts[cut], target), strict=True):
+        pieces += [(k, part, False) for part in polygonal_parts(seen)]
+    pieces.sort(key=lambda piece: piece[0])
+    shown = np.empty(len(pieces), dtype=object)
+    shown[:] = [part for _, part, _ in pieces]
+    index = np.array([k for k, _, _ in pieces], dtype=np.int64)
+    return shown, owner[index], np.array([untouched for _, _, untouched in pieces], dtype=bool)
 
 
 def resize_annotations(annotations: Sequence[Annotation], scale: float) -> tuple[Annotation, ...]:

@@ -57,8 +57,10 @@ class Placement:
         region: the part of the output that it fills: a box (x0, y0, x1, y1) or a ring of points, output pixels.
         field: a displacement after the affine, or ``None``.
         blend: ``replace`` what lies below, take the weighted ``mean`` of all such placements, or ``attenuate``:
-            the film below seen through this one (their transmissions multiply).
-        weight: share in a mean, and of its annotations in the target.
+            the film below seen through this one (their transmissions multiply). Through a box, all that this film
+            shows above its own background; through a ring, only what it shows above the levels along that ring.
+        weight: share in a mean, and of its annotations in the target; strength of an attenuation.
+        labels: classes whose annotations come along; ``None`` for all.
     """
 
     parent: str
@@ -67,6 +69,7 @@ class Placement:
     field: Field | None = None
     blend: str = "replace"
     weight: float = 1.0
+    labels: tuple[str, ...] | None = None
 
     @classmethod
     def of(cls, parent: str, affine: np.ndarray, region: Sequence, **rest: Any) -> Placement:
@@ -80,6 +83,7 @@ class Placement:
 
     def to_dict(self) -> dict[str, Any]:
         region = list(self.region) if not isinstance(self.region[0], tuple) else [list(p) for p in self.region]
+        some = {} if self.labels is None else {"labels": list(self.labels)}
         return {
             "parent": self.parent,
             "affine": [list(row) for row in self.affine],
@@ -87,6 +91,7 @@ class Placement:
             "field": self.field.to_dict() if self.field else None,
             "blend": self.blend,
             "weight": self.weight,
+            **some,
         }
 
     @classmethod
@@ -98,6 +103,7 @@ class Placement:
             field=Field.from_dict(data["field"]) if data.get("field") else None,
             blend=data.get("blend", "replace"),
             weight=float(data.get("weight", 1.0)),
+            labels=None if data.get("labels") is None else tuple(map(str, data["labels"])),
         )
 
 

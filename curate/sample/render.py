@@ -7,15 +7,32 @@ from dataclasses import dataclass
 from math import ceil
 
 import numpy as np
+import shapely
 
 from curate.errors import RecipeError
 from curate.sample.annotation import Annotation
+from curate.sample.blend import FEATHER, attenuate, attenuate_inside
 from curate.sample.filters import apply_filter
-from curate.sample.geometry import apply_affine, compose, region_polygon, scale_affine, transform_geometry, translation
+from curate.sample.geometry import (
+    apply_affine,
+    compose,
+    frame,
+    region_polygon,
+    scale_affine,
+    transform_geometry,
+    translation,
+)
 from curate.sample.labels import Dropped, render_labels
 from curate.sample.raster import coverage_fraction
 from curate.sample.recipe import Placement, Recipe
 from curate.sample.warp import Film, check_field, warp, warp_with_field
+
+SURROUND = 16
+"""Pixels round a ring of which an attenuation reads the levels."""
+
+EDGE = 0.8
+"""A region may reach this many parent pixels beyond its film and still count as lying within it: no seam of background
+shows between films laid edge to edge, and what a film's outermost pixels are drawn out by stays below one pixel."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,14 +67,35 @@ def render(
 
 
 def render_image(recipe: Recipe, film_of: Callable[[str], Film], scale: float = 1.0) -> np.ndarray:
-    """The pixels of a recipe: uint8 array of shape (round(height * scale), round(width * scale))."""
+    """The pixels of a recipe: uint8 array of shape (round(height * scale), round(width * scale)).
+
+    A recipe with filters is rendered at full size, filtered and then shrunk: noise and kernels count in pixels.
+    """
     recipe.check()
-    width, height = round(recipe.size[0] * scale), round(recipe.size[1] * scale)
-    if width < 1 or height < 1:
-        raise RecipeError(recipe.operator, f"nothing is left of {recipe.size} at scale {scale}")
+    if recipe.filters:
+        canvas = _canvas(recipe, film_of, 1.0)
+        for k, step in enumerate(recipe.filters):
+            canvas = apply_filter(step, canvas, recipe.seed + k)
+        if scale == 1.0:
+            return canvas
+        size = tuple(round(edge * scale) for edge in recipe.output_size)
+        _check_size(recipe, size, scale)
+        return warp(Film(canvas, 0), scale_affine(scale), size, inside=True)
+    return _canvas(recipe, film_of, scale)
+
+
+def _check_size(recipe: Recipe, size: tuple[int, ...], scale: float) -> None:
+    if min(size) < 1:
+        raise RecipeError(recipe.operator, f"nothing is left of {recipe.output_size} at scale {scale}")
+
+
+def _canvas(recipe: Recipe, film_of: Callable[[str], Film], scale: float) -> np.ndarray:
+    """The placements laid over one another, before any filter."""
+    size = (round(recipe.size[0] * scale), round(recipe.size[1] * scale))
+    _check_size(recipe, size, scale)
     to_scale = scale_affine(scale)
     fill = film_of(recipe.placements[0].parent).background if recipe.fill == "background" else int(recipe.fill)
-    canvas = np.full((height, width), fill, np.uint8)
+    canvas = np.full((size[1], size[0]), fill, np.uint8)
     places = list(recipe.placements)
     while places:
         place = places.pop(0)
@@ -67,24 +105,26 @@ def render_image(recipe: Recipe, film_of: Callable[[str], Film], scale: float = 
                 layer.append(places.pop(0))
             _mean(canvas, layer, recipe, film_of, to_scale)
             continue
-        patch = _patch(place, recipe, film_of(place.parent), to_scale, (width, height), fill)
+        film = film_of(place.parent)
+        patch = _patch(place, recipe, film, to_scale, size, fill)
         if patch is None:
             continue
         window, pixels, mask = patch
-        if place.blend == "attenuate":
-            pixels = _attenuate(canvas[window], pixels, film_of(place.parent).background, place.weight)
+        if place.blend == "attenuate" and mask is None:
+            pixels = attenuate(canvas[window], pixels, film.background, place.weight)
+        elif place.blend == "attenuate":
+            pixels = attenuate_inside(canvas[window], pixels, mask, place.weight, FEATHER * scale)
         if mask is None:
             canvas[window] = pixels
         else:
             np.copyto(canvas[window], pixels, where=mask)
-    for k, step in enumerate(recipe.filters):
-        canvas = apply_filter(step, canvas, recipe.seed + k)
     return canvas
 
 
 def _patch(place: Placement, recipe: Recipe, film: Film, to_scale: np.ndarray, size: tuple[int, int], fill: int):
-    """The window of the canvas that a placement touches, its pixels there, and which of them it owns."""
+    """The window of the canvas that a placement touches, its pixels there, and which of them it owns (all: None)."""
     box = len(place.region) == 4 and not isinstance(place.region[0], tuple)
+    region = region_polygon(place.region)
     if box:
         corners = apply_affine(to_scale, np.reshape(place.region, (2, 2)))
         mask = None
@@ -92,19 +132,35 @@ def _patch(place: Placement, recipe: Recipe, film: Film, to_scale: np.ndarray, s
         x0, y0, x1, y1 = (ceil(v - 1e-6) for v in corners.ravel())
         x0, y0, x1, y1 = max(x0, 0), max(y0, 0), min(x1, size[0]), min(y1, size[1])
     else:
-        filled, (x0, y0) = coverage_fraction(transform_geometry(region_polygon(place.region), to_scale), size)
+        edge = SURROUND if place.blend == "attenuate" else 0
+        filled, (x0, y0) = coverage_fraction(transform_geometry(region, to_scale), size)
+        x1, y1 = x0 + filled.shape[1], y0 + filled.shape[0]
+        if edge and filled.size:  # levels along the ring are read outside it
+            left, top, right, bottom = min(edge, x0), min(edge, y0), min(edge, size[0] - x1), min(edge, size[1] - y1)
+            filled = np.pad(filled, ((top, bottom), (left, right)))
+            x0, y0, x1, y1 = x0 - left, y0 - top, x1 + right, y1 + bottom
         mask = filled >= 0.5 - 1e-9
-        x1, y1 = x0 + mask.shape[1], y0 + mask.shape[0]
     if x0 >= x1 or y0 >= y1:
         return None
     window = (slice(y0, y1), slice(x0, x1))
     extent = (x1 - x0, y1 - y0)
     if place.field is None:
         affine = compose(translation(-x0, -y0), to_scale, place.matrix())
+        covered = shapely.covers(_extent(place, film), region)
         outside = None if recipe.fill == "background" else fill
-        return window, warp(film, affine, extent, outside), mask
+        return window, warp(film, affine, extent, outside, inside=bool(covered)), mask
     check_field(place.field, recipe.size)
     return window, warp_with_field(film, place.matrix(), place.field, recipe.size, to_scale, (x0, y0), extent), mask
+
+
+def _extent(place: Placement, film: Film) -> shapely.Polygon:
+    """Where a placement's whole film would lie, wider by ``EDGE``."""
+    height, width = film.gray.shape
+    x0, y0, x1, y1 = frame(width, height)
+    margin = EDGE
+    corners = np.array([(x0, y0), (x1, y0), (x1, y1), (x0, y1)])
+    corners += np.sign(corners - corners.mean(axis=0)) * margin
+    return shapely.Polygon(apply_affine(place.matrix(), corners))
 
 
 def _mean(
@@ -123,13 +179,3 @@ def _mean(
         weight[window] += share
     here = weight > 0
     canvas[here] = np.rint(total[here] / weight[here]).astype(np.uint8)
-
-
-def _attenuate(below: np.ndarray, above: np.ndarray, background: int, weight: float) -> np.ndarray:
-    """One film seen through another: transmissions multiply (Beer-Lambert on films shown bright where dense).
-
-    The transmission of ``above`` is (255 - v) / (255 - background), at most 1, to the power ``weight``.
-    """
-    levels = (255.0 - np.arange(256)) / max(255 - background, 1)
-    transmission = np.clip(levels, 0, 1) ** weight
-    return np.rint(255.0 - (255.0 - below) * transmission[above]).astype(np.uint8)

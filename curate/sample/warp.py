@@ -50,13 +50,19 @@ def shrink_factor(affine: np.ndarray) -> int:
     return max(int(1.0 / linear_scale(affine) + 1e-6), 1)
 
 
-def warp(film: Film, affine: np.ndarray, size: tuple[int, int], fill: int | None = None) -> np.ndarray:
+def warp(
+    film: Film, affine: np.ndarray, size: tuple[int, int], fill: int | None = None, inside: bool = False
+) -> np.ndarray:
     """A film through an affine: box average to the next whole factor, then one bilinear resampling.
+
+    Moves by whole pixels, mirrored or not, copy instead of resampling; the result is the same.
 
     Args:
         affine: film pixels to output pixels, float64 (2, 3).
         size: (width, height) of the output.
         fill: grey level outside the film; the film's own background by default.
+        inside: what will be used of the output lies within the film: its outermost half pixel then takes the film's
+            edge instead of a mixture with what is outside.
 
     Returns:
         uint8 array of shape (height, width).
@@ -65,9 +71,28 @@ def warp(film: Film, affine: np.ndarray, size: tuple[int, int], fill: int | None
     level = film.level(factor)
     matrix = compose(affine, scale_affine(factor))
     outside = film.background if fill is None else fill
-    return cv2.warpAffine(
-        level, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=outside
-    )
+    whole = np.rint(matrix)
+    if np.abs(matrix - whole).max() < 1e-9 and whole[0, 1] == whole[1, 0] == 0 and np.abs(np.diag(whole)).max() == 1:
+        return _moved(level, whole.astype(int), size, outside)
+    border = cv2.BORDER_REPLICATE if inside else cv2.BORDER_CONSTANT
+    return cv2.warpAffine(level, matrix, size, flags=cv2.INTER_LINEAR, borderMode=border, borderValue=outside)
+
+
+def _moved(level: np.ndarray, matrix: np.ndarray, size: tuple[int, int], outside: int) -> np.ndarray:
+    """A film moved by whole pixels, each axis kept or mirrored."""
+    target, source = [], []
+    for axis, (extent, sign, shift) in enumerate(
+        ((size[1], matrix[1, 1], matrix[1, 2]), (size[0], matrix[0, 0], matrix[0, 2]))
+    ):
+        if sign < 0:
+            level = np.flip(level, axis)
+            shift -= level.shape[axis] - 1
+        first, last = max(shift, 0), min(shift + level.shape[axis], extent)
+        target.append(slice(first, max(last, first)))
+        source.append(slice(first - shift, max(last, first) - shift))
+    result = np.full((size[1], size[0]), outside, np.uint8)
+    result[tuple(target)] = level[tuple(source)]
+    return result
 
 
 def displacement(field: Field, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:
@@ -90,15 +115,21 @@ def displacement(field: Field, points: np.ndarray, size: tuple[int, int]) -> np.
     return upper * (1 - b) + lower * b
 
 
-def check_field(field: Field, size: tuple[int, int]) -> None:
-    """Raise ``RecipeError`` when a field could fold the picture: where it changes by a pixel or more per pixel."""
-    if field.rows < 2 or field.cols < 2 or len(field.dx) != field.rows * field.cols != len(field.dy):
-        raise RecipeError(None, f"displacement field of {field.rows} x {field.cols} nodes is malformed")
+def steepness(field: Field, size: tuple[int, int]) -> float:
+    """By how many pixels a pixel a field changes at most, over both directions; below 1 it cannot fold the picture."""
     grid = field.grid()
     along = np.abs(np.diff(grid, axis=1)).max() * (field.cols - 1) / size[0]
     down = np.abs(np.diff(grid, axis=0)).max() * (field.rows - 1) / size[1]
-    if not along + down < 1:
-        raise RecipeError(None, f"displacement field changes by {along + down:.2f} px a pixel; below 1 it cannot fold")
+    return float(along + down)
+
+
+def check_field(field: Field, size: tuple[int, int]) -> None:
+    """Raise ``RecipeError`` when a field could fold the picture: where it changes by a pixel or more per pixel."""
+    if field.rows < 2 or field.cols < 2 or not len(field.dx) == len(field.dy) == field.rows * field.cols:
+        raise RecipeError(None, f"displacement field of {field.rows} x {field.cols} nodes is malformed")
+    steep = steepness(field, size)
+    if not steep < 1:
+        raise RecipeError(None, f"displacement field changes by {steep:.2f} px a pixel; below 1 it cannot fold")
 
 
 def displace_points(field: Field, points: np.ndarray, size: tuple[int, int]) -> np.ndarray:

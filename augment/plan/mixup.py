@@ -1,0 +1,53 @@
+"""Mixup: the weighted mean of two films; the target is the weighted sum of their labels.
+
+Source: Zhang et al., mixup, arXiv:1710.09412: the weight is drawn from Beta(alpha, alpha).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from augment.plan.base import Pool, fitted, positive
+from augment.plan.draw import draw
+from curate.errors import UsageError
+from curate.sample.recipe import Placement, Recipe
+
+LEAST = 0.01
+"""Least share of a film in a mixture: below it no pixel would change."""
+
+
+@dataclass(frozen=True)
+class Mixup:
+    """The weighted mean of two films; both films' labels stay, each with its film's weight for the trainer.
+
+    Attributes:
+        alpha: the first film's weight is drawn from Beta(alpha, alpha).
+        same_side: left hands with left hands, right with right.
+    """
+
+    alpha: float = 0.4
+    same_side: bool = False
+
+    operator: ClassVar[str] = "mixup"
+    version: ClassVar[int] = 1
+
+    def __post_init__(self) -> None:
+        positive("alpha", self.alpha)
+
+    def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
+        """n pairs; the parents of one share a fold."""
+        part = (lambda r: (r.fold, r.side)) if self.same_side else (lambda r: r.fold)
+        for drawn in draw(pool.rows, n, 2, seed, self.operator, part):
+            if drawn.repeated:
+                raise UsageError(self.operator, f"needs two films; {drawn.parents[0].id} is alone in its fold")
+            share = round(float(np.clip(drawn.rng.beta(self.alpha, self.alpha), LEAST, 1 - LEAST)), 6)
+            size = (drawn.parents[0].width, drawn.parents[0].height)
+            places = []
+            for parent, weight in zip(drawn.parents, (share, round(1 - share, 6)), strict=True):
+                affine, region = fitted(parent, size)
+                places.append(Placement.of(parent.id, affine, region, blend="mean", weight=weight))
+            yield Recipe(self.operator, self.version, drawn.seed, size, tuple(places))
