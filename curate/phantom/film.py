@@ -84,8 +84,9 @@ def _hand_depth(
     rng: np.random.Generator,
 ) -> np.ndarray:
     """(size, size) optical depth of the hand: flesh where there is no bone, bone, and finger nails."""
-    uneven = _clouds(view, rng)
-    depth = MU_FLESH * np.maximum(flesh - shadow.displaced, 0.0) * uneven + shadow.attenuation
+    depth = shadow.attenuation.copy()
+    soft = flesh > 0.0
+    depth[soft] += MU_FLESH * np.maximum(flesh - shadow.displaced, 0.0)[soft] * _clouds(view, soft, rng)
     for ray in range(5):
         tip = posed[f"finger-{RAYS[ray][-1]}"]
         rows, columns = view.box(np.array([tip.origin, tip.head + 8.0 * tip.axes[:, 1]]), round(9.0 / view.mm))
@@ -95,10 +96,10 @@ def _hand_depth(
     return depth
 
 
-def _clouds(view: View, rng: np.random.Generator) -> np.ndarray:
-    """(size, size) around 1: muscle, fat and tendon are not one stuff."""
+def _clouds(view: View, soft: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """(n,) around 1, for the n pixels that are ``soft``: muscle, fat and tendon are not one stuff."""
     lattice = Lattice(rng)
-    x, y = view.grid(slice(0, view.size), slice(0, view.size))
+    x, y = (axis[soft] for axis in view.grid(slice(0, view.size), slice(0, view.size)))
     streaks = lattice.noise(x / 3.0, y / 16.0, 1)
     clouds = lattice.noise(x / 11.0, y / 14.0, 2)
     fat = lattice.noise(x / 1.6, y / 2.2, 3)

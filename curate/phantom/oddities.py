@@ -12,6 +12,7 @@ from .detector import Exposure, over_exposed
 from .patient import Patient
 from .pose import Pose, with_bent_fingers, with_wrist
 from .schedule import FLAGS
+from .skeleton import unit_of
 from .solid import Posed
 from .tissue import FINGER_SIZE
 from .view import View
@@ -129,7 +130,7 @@ def _ring(x, y, posed, patient, rng):
 
 def _bangle(x, y, posed, patient, rng):
     bone = posed["Radius"]
-    middle = float(bone.solid.centre[-1]) + 0.19 * 65.0 * patient.scale
+    middle = 0.14 * unit_of(patient)  # between radius and ulna
     things = []
     along = 1.0 - float(rng.uniform(0.055, 0.075))
     for _ in range(1 + int(rng.random() < 0.35)):
@@ -144,7 +145,7 @@ def _bangle(x, y, posed, patient, rng):
 def _plate(x, y, posed, patient, rng):
     if rng.random() < 0.3:
         bone, start, stop = posed["Radius"], 0.90, 0.985
-        side = float(bone.solid.centre[-1])
+        side = float(rng.uniform(-4.0, 4.0))
     else:
         bone = posed[f"finger-{int(rng.choice([7, 11, 15, 19, 10, 14]))}"]
         start, stop = float(rng.uniform(0.10, 0.22)), float(rng.uniform(0.74, 0.86))
@@ -158,13 +159,12 @@ def _wires(x, y, posed, patient, rng):
     bone = posed[name]
     radius = float(rng.uniform(0.55, 0.85))
     wide = float(np.max(bone.solid.width)) * (0.9 if name == "Radius" else 1.0)
-    middle = float(bone.solid.centre[-1]) if name == "Radius" else 0.0
     high, low = (1.0, 0.925) if name == "Radius" else (float(rng.uniform(0.82, 1.0)), float(rng.uniform(0.15, 0.4)))
     things = []
     for index in range(int(rng.integers(1, 4))):
         sign = 1.0 if index % 2 else -1.0
-        inside = bone.at(middle - sign * wide * rng.uniform(0.2, 0.8), low)[:2]
-        entry = bone.at(middle + sign * wide * rng.uniform(0.7, 1.1), high)[:2]
+        inside = bone.at(-sign * wide * rng.uniform(0.2, 0.8), low)[:2]
+        entry = bone.at(sign * wide * rng.uniform(0.7, 1.1), high)[:2]
         way = (entry - inside) / np.hypot(*(entry - inside))
         out = entry + way * rng.uniform(8.0, 16.0)
         hook = out + 4.0 * (way * 0.3 + np.array([-way[1], way[0]]) * float(rng.choice([-1.0, 1.0])))

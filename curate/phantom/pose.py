@@ -112,7 +112,7 @@ def _ray(solids: dict[str, Solid], pose: Pose, ray: int, bones: tuple[int, ...],
             angle += JOINT_ANGLES[ray][place - 1] + float(pose.swing[ray][place - 1])
             tilt += float(pose.bend[ray][place - 1])
             roll = float(pose.roll[ray])
-            gap = (0.001 if place == 1 else 0.004) * unit
+            gap = (0.001 if place == 1 else 0.002) * unit
             step = JOINT_STEPS[ray][place - 1] * unit
             origin = before.head + before.axes[:, 1] * gap + before.axes[:, 0] * step
         posed[name] = Posed(solids[name], origin, axes_from(angle, tilt, roll))

@@ -61,7 +61,7 @@ def _long_bone(name: str, length: float, kind: str, patient: Patient, rng: np.ra
     shaft = _shaft(v, 0.24, 0.20)
     thick = {"metacarpal": 1.75, "proximal": 1.5, "middle": 1.15, "distal": 0.75}[kind] * patient.scale * patient.cortex
     deep = {"metacarpal": (0.95, 1.12), "proximal": (0.80, 0.76), "middle": (0.72, 0.66), "distal": (0.66, 0.60)}[kind]
-    hollow = {"metacarpal": (0.0, 0.0), "proximal": (0.045, 0.01), "middle": (0.035, 0.012), "distal": (0.05, 0.0)}
+    hollow = {"metacarpal": (0.0, 0.0), "proximal": (0.045, 0.01), "middle": (0.025, 0.012), "distal": (0.04, 0.0)}
     hollow = hollow[kind]
     if name in ("finger-2", "finger-3"):
         hollow = (0.045, hollow[1])
@@ -84,10 +84,10 @@ def _long_bone(name: str, length: float, kind: str, patient: Patient, rng: np.ra
 
 def _carpal(name: str, patient: Patient, rng: np.random.Generator) -> Solid:
     unit = unit_of(patient)
-    length = (CARPALS[name][4] - CARPALS[name][3]) * unit + 0.9
+    length = (CARPALS[name][4] - CARPALS[name][3]) * unit + 1.2
     v = _steps(length)
     centre, width = _outline(name, v, rng)
-    width = np.maximum(width * unit + 0.45, 0.12)
+    width = np.maximum(width * unit + 0.65, 0.12)
     full = width / np.max(width)
     return Solid(
         name=name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 _PERIOD = 256
+_LAST = _PERIOD - 1
 _MEAN_THREAD = 0.306
 
 
@@ -21,9 +22,9 @@ class Lattice:
         iu, iv = np.floor(u), np.floor(v)
         fu, fv = u - iu, v - iv
         fu, fv = fu * fu * (3.0 - 2.0 * fu), fv * fv * (3.0 - 2.0 * fv)
-        row = (iv.astype(np.int64) % _PERIOD) * _PERIOD
-        below = ((iv.astype(np.int64) + 1) % _PERIOD) * _PERIOD
-        col, right = iu.astype(np.int64) % _PERIOD, (iu.astype(np.int64) + 1) % _PERIOD
+        iu, iv = iu.astype(np.int64), iv.astype(np.int64)
+        row, below = (iv & _LAST) * _PERIOD, ((iv + 1) & _LAST) * _PERIOD
+        col, right = iu & _LAST, (iu + 1) & _LAST
         t = self._table
         top = t[row + col] + fu * (t[row + right] - t[row + col])
         bottom = t[below + col] + fu * (t[below + right] - t[below + col])

@@ -115,15 +115,18 @@ def _kneaded(square: np.ndarray, mm: float) -> np.ndarray:
 
 def _fields(limbs: list[Limb], points: np.ndarray) -> np.ndarray:
     """(limbs, n) squared half thickness of each limb at points (n, 2); negative outside."""
+    x, y = np.ascontiguousarray(points.T)
     values = np.empty((len(limbs), len(points)))
     for row, (a, b, ra, rb) in zip(values, limbs, strict=True):
         a, b = a[:2], b[:2]
         along = b - a
         length = float(along @ along) + 1e-9
-        t = np.clip(((points - a) @ along) / length, 0.0, 1.0)
-        away = points - a - t[:, None] * along
+        dx, dy = x - a[0], y - a[1]
+        t = np.clip((dx * along[0] + dy * along[1]) / length, 0.0, 1.0)
+        dx -= t * along[0]
+        dy -= t * along[1]
         radius = ra + t * (rb - ra)
-        row[:] = radius**2 - (away**2).sum(axis=1)
+        row[:] = radius * radius - dx * dx - dy * dy
     return values
 
 

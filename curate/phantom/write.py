@@ -29,7 +29,7 @@ _MIN_SIZE, _MAX_SIZE = 256, 4096
 
 
 def write_phantom(
-    out: Path,
+    out: str | os.PathLike,
     n: int = 80,
     size: int = 1024,
     seed: int = 0,
