@@ -9,9 +9,8 @@ import numpy as np
 
 from train.scores import ScoreRow, write_scores
 
-HAND = tuple(f"finger-{i}" for i in range(1, 20)) + (
-    "Trapezium", "Trapezoid", "Capitate", "Hamate", "Scaphoid", "Lunate", "Triquetrum", "Pisiform", "Radius", "Ulna",
-)  # fmt: skip
+CARPALS = ("Trapezium", "Trapezoid", "Capitate", "Hamate", "Scaphoid", "Lunate", "Triquetrum", "Pisiform")
+HAND = (*(f"finger-{i}" for i in range(1, 20)), *CARPALS, "Radius", "Ulna")
 
 
 def make_arm(
