@@ -8,12 +8,13 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
+from curate.cli_versions import COMMANDS
+from curate.options import Data, Json, Names, Switch
+
 app = App(name="curate", help="Read a polygon-labelled data set, flag what is odd in it, and name its versions.")
 
-Data = Annotated[Path | None, Parameter(help="The manifest or its folder; found as git finds its own by default.")]
-Json = Annotated[bool, Parameter(negative="", help="Print JSON.")]
-Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
-Switch = Annotated[bool, Parameter(negative="")]
+for _name, _command in COMMANDS.items():
+    app.command(_command, name=_name)
 
 
 @app.command
@@ -257,32 +258,6 @@ def split(
     say(f"{step.version.name} {'has' if step.existed else 'uses the new'} split {step.version.split}")
     print_table("", columns, rows)
     return 0
-
-
-@app.command
-def verify(version: str | None = None, /, *, data: Data = None, json: Json = False) -> int:
-    """Hash every byte and check every polygon, lineage and fold of a version; exit code 1 when something is wrong.
-
-    Args:
-        version: by default the newest.
-    """
-    from curate.manifest import Manifest
-    from curate.software import changed_libraries
-    from curate.terminal import print_json, print_table, progress, say
-    from curate.verify import verify as work
-
-    found = Manifest.find(data).version(version)
-    problems = work(found, progress("verify"))
-    if json:
-        print_json({"ok": not problems, "problems": [p.to_dict() for p in problems]})
-    elif problems:
-        print_table("", ("path", "kind", "detail"), ((p.path, p.kind, p.detail) for p in problems))
-        say(f"{found.name}: {len(problems)} problems")
-        for library, (then, now) in changed_libraries(found.entry.get("made_with", {})).items():
-            say(f"{library} was {then} when {found.name} was made and is {now} here")
-    else:
-        say(f"{found.name}: {len(found)} samples, every byte and every lineage as the manifest names them")
-    return int(bool(problems))
 
 
 def main() -> None:

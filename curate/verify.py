@@ -1,18 +1,35 @@
-"""Every byte hashed, every polygon and every lineage checked: what a version promises, looked at."""
+"""Every byte hashed, every polygon and every lineage checked: what a manifest promises, looked at."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from curate.errors import CarpusError, LeakError, ManifestError
 from curate.files import digest_bytes, inside
-from curate.manifest import SampleRow, Version
+from curate.formats.provenance import source_of
+from curate.manifest import Manifest, SampleRow, Version
+from curate.manifest.commit import version_digest
+from curate.manifest.head import NAME, seal_fault
 from curate.manifest.lineage import check_leaks
+from curate.manifest.orphans import find_orphans
 from curate.manifest.row import original_digest
+from curate.manifest.table import rows_of
+from curate.manifest.verified import Verified
 from curate.sample.image import decode, read_bytes
 from curate.sample.labelfile import read_derived, read_labels
+
+Progress = Callable[[Iterable[Any], int], Iterable[Any]]
+
+UNCHECKED = (
+    "the bytes of pictures and label files (only that each is there)",
+    "the pixels that pictures decode to",
+    "the polygons in label files",
+)
+"""What ``--fast`` leaves out."""
 
 
 @dataclass(frozen=True)
@@ -20,7 +37,8 @@ class Problem:
     """One thing that is not as the manifest says.
 
     Attributes:
-        path: the file or sample. kind: ``missing``, ``changed``, ``unreadable``, ``invalid``, ``lineage`` or ``table``.
+        path: the file or sample.
+        kind: ``missing``, ``changed``, ``unreadable``, ``invalid``, ``lineage``, ``table`` or ``head``.
     """
 
     path: str
@@ -31,79 +49,178 @@ class Problem:
         return dict(vars(self))
 
 
-def _bytes(root: Path, relative: str, digest: str | None, problems: list[Problem]) -> bytes | None:
-    try:
-        path = inside(root, relative)
-        if not path.exists():
-            problems.append(Problem(relative, "missing", "the file is not there"))
+@dataclass
+class Verification:
+    """What a verification met.
+
+    Attributes:
+        problems: in the order of the versions. orphans: files that no version needs; not a problem.
+        samples: rows looked at. resumed: of these, found good by the interrupted run before.
+        unchecked: what was left out, one phrase each; empty unless it was a fast look.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    orphans: list[str] = field(default_factory=list)
+    samples: int = 0
+    resumed: int = 0
+    unchecked: tuple[str, ...] = ()
+
+    def to_dict(self) -> dict[str, Any]:
+        """The object that ``curate verify --json`` prints."""
+        return {"ok": not self.problems} | vars(self) | {"problems": [p.to_dict() for p in self.problems]}
+
+
+class FileCheck:
+    """Looks at the files of samples; each foreign label file is hashed once however many samples come from it."""
+
+    def __init__(self, root: Path, classes: Sequence[str], fast: bool = False):
+        self.root, self.classes, self.fast = root, classes, fast
+        self._sources: dict[tuple[str, str], list[Problem]] = {}
+
+    def _bytes(self, relative: str, digest: str | None, problems: list[Problem]) -> bytes | None:
+        """A file's bytes, when they are the ones that were named; ``None`` after a problem or a fast look."""
+        try:
+            path = inside(self.root, relative)
+            if not os.path.lexists(path):
+                problems.append(Problem(relative, "missing", "the file is not there"))
+                return None
+            if self.fast:
+                return None
+            data = read_bytes(path)
+        except CarpusError as error:
+            problems.append(Problem(relative, "unreadable", error.detail))
             return None
-        data = read_bytes(path)
-    except CarpusError as error:
-        problems.append(Problem(relative, "unreadable", error.detail))
-        return None
-    if digest is None or digest_bytes(data) != digest:
-        problems.append(Problem(relative, "changed", "its bytes are not those that the manifest names"))
-        return None
-    return data
+        if digest is None or digest_bytes(data) != digest:
+            problems.append(Problem(relative, "changed", "its bytes are not those that the manifest names"))
+            return None
+        return data
+
+    def _source(self, data: bytes) -> list[Problem]:
+        """Whether the file that imported labels were read from is still what it was; told once."""
+        source = source_of(data)
+        if source is None or source in self._sources:
+            return []
+        self._bytes(*source, self._sources.setdefault(source, []))
+        return self._sources[source]
+
+    def sample(self, row: SampleRow, known: Mapping[str, SampleRow]) -> list[Problem]:
+        """Hash and read one sample's files, and check its identity against them or against its recipe and parents.
+
+        Args:
+            known: the rows that its recipe may name.
+        """
+        problems: list[Problem] = []
+        try:
+            if row.image is not None:
+                data = self._bytes(row.image, row.file, problems)
+                if data is not None and digest_bytes(decode(data, Path(row.image)).gray.tobytes()) != row.pixels:
+                    problems.append(Problem(row.image, "changed", "its pixels are not those that the manifest names"))
+            if row.labels is not None:
+                data = self._bytes(row.labels, row.label_file, problems)
+                if data is not None and row.is_original:
+                    read_labels(data, row.labels, (row.width, row.height), self.classes)
+                    problems += self._source(data)
+                elif data is not None:
+                    read_derived(data, row.labels)
+            if row.is_original:
+                identity = original_digest(row.file or "", row.label_file)
+            else:
+                recipe = row.plan()
+                identity = recipe.digest({p: known[p].digest for p in recipe.parents})
+            if identity != row.digest:
+                problems.append(Problem(row.id, "lineage", "its digest does not follow from its files or its recipe"))
+        except CarpusError as error:
+            problems.append(Problem(error.path or row.id, "invalid", error.detail))
+        except KeyError as error:
+            problems.append(Problem(row.id, "lineage", f"its parent {error} is not in the manifest"))
+        return problems
 
 
-def check_sample(row: SampleRow, version: Version) -> list[Problem]:
-    """Hash and read one sample's files, and check its identity against them or against its recipe and parents."""
-    problems: list[Problem] = []
-    root = version.root
-    try:
-        if row.image is not None:
-            data = _bytes(root, row.image, row.file, problems)
-            if data is not None and digest_bytes(decode(data, Path(row.image)).gray.tobytes()) != row.pixels:
-                problems.append(Problem(row.image, "changed", "its pixels are not those that the manifest names"))
-        if row.labels is not None:
-            data = _bytes(root, row.labels, row.label_file, problems)
-            if data is not None and row.is_original:
-                read_labels(data, row.labels, (row.width, row.height), version.classes)
-            elif data is not None:
-                read_derived(data, row.labels)
-        if row.is_original:
-            identity = original_digest(row.file or "", row.label_file)
-        else:
-            recipe = row.plan()
-            identity = recipe.digest({p: version.known[p].digest for p in recipe.parents if p in version.known})
-        if identity != row.digest:
-            problems.append(Problem(row.id, "lineage", "its digest does not follow from its files or its recipe"))
-    except CarpusError as error:
-        problems.append(Problem(error.path or row.id, "invalid", error.detail))
-    except KeyError as error:
-        problems.append(Problem(row.id, "lineage", f"its parent {error} is not in the manifest"))
+def check_head(manifest: Manifest, versions: Sequence[Version]) -> list[Problem]:
+    """The seal of the head, and for each version its table, its split, its digest and its count of samples."""
+    problems = []
+    fault = seal_fault(manifest.path)
+    if fault is not None:
+        problems.append(Problem(NAME, "head", fault))
+    for version in versions:
+        try:
+            table = version.own_table(["op", "id", "digest", "group", "tags"])
+            _ = version.fold_of
+            if table.num_rows != version.entry["table"]["rows"]:
+                problems.append(Problem(NAME, "head", f"{version.name}: its table has {table.num_rows} rows"))
+            if version.recount() != len(version):
+                problems.append(Problem(NAME, "head", f"{version.name}: holds {version.recount()} samples"))
+        except ManifestError as error:
+            problems.append(Problem(_relative(error.path, manifest.root), "table", error.detail))
+            continue
+        parent = None if version.parent is None else manifest.version(version.parent).digest
+        if version_digest(parent, version.step, manifest.classes, version.split_digest, table) != version.digest:
+            problems.append(Problem(NAME, "head", f"{version.name}: its digest does not follow from what it holds"))
     return problems
 
 
-def verify(
-    version: Version, progress: Callable[[Iterable[SampleRow], int], Iterable[SampleRow]] = lambda rows, total: rows
-) -> list[Problem]:
+def verify(version: Version, progress: Progress = lambda rows, total: rows) -> list[Problem]:
     """All problems of one version: its tables, its files, its polygons, its lineage and its folds.
+
+    The head it was opened from is left to ``verify_manifest``.
 
     Args:
         progress: wraps the iteration over samples, to show it.
     """
-    problems: list[Problem] = []
-    checked = version
+    found = verify_manifest(version.manifest, [version.name], progress=progress).problems
+    return [problem for problem in found if problem.kind != "head"]
+
+
+def verify_manifest(
+    manifest: Manifest,
+    names: Sequence[str] = (),
+    fast: bool = False,
+    resume: bool = False,
+    progress: Progress = lambda rows, total: rows,
+) -> Verification:
+    """Check versions, every file once.
+
+    Args:
+        names: versions; all of them when none is given, and then files that no version needs are looked for too.
+        fast: look at tables, lineage, folds and whether files are there, but read no file.
+        resume: leave out samples that an interrupted verification of this very manifest had found good.
+    """
+    result = Verification(unchecked=UNCHECKED if fast else ())
+    wanted = [manifest.version(n) for n in names] or list(manifest.versions())
+    chains = {v.name: v for w in wanted for v in reversed(w.chain())}
+    result.problems += check_head(manifest, [v for v in manifest.versions() if v.name in chains])
+    damaged = bool(result.problems)
     try:
-        for step in version.chain():
-            step.own_table(["op"])
-        _ = version.fold_of
+        work = list(_rows([manifest.version(v.name, verify=not damaged) for v in wanted], whole=bool(names)))
     except ManifestError as error:
-        problems.append(Problem(_relative(error.path, version.root), "table", error.detail))
-        checked = version.manifest.version(version.name, verify=False)
-    try:
-        rows = checked.samples
-    except ManifestError as error:
-        return [*problems, Problem(_relative(error.path, version.root), "table", error.detail)]
-    for row in progress(rows, len(rows)):
-        problems += check_sample(row, checked)
-    try:
-        check_leaks(checked)
-    except LeakError as error:
-        problems.append(Problem(error.path, "lineage", error.detail))
-    return problems
+        result.problems.append(Problem(_relative(error.path, manifest.root), "table", error.detail))
+        return result
+    check = FileCheck(manifest.root, manifest.classes, fast)
+    result.samples = sum(len(rows) for _, rows, _ in work)
+    with Verified(manifest, resume) as journal:
+        for row, known in progress(((r, known) for _, rows, known in work for r in rows), result.samples):
+            if journal.holds(row):
+                result.resumed += 1
+                continue
+            found = check.sample(row, known)
+            result.problems += found
+            if not found and not fast:
+                journal.note(row)
+    for version, _, _ in work:
+        try:
+            check_leaks(version)
+        except LeakError as error:
+            result.problems.append(Problem(error.path, "lineage", error.detail))
+    if not names:
+        result.orphans = find_orphans(manifest)
+    return result
+
+
+def _rows(versions: Sequence[Version], whole: bool) -> Iterator[tuple[Version, Sequence[SampleRow], Mapping]]:
+    """(version, rows to look at, rows that recipes may name): all of a version's, or only those that it brought."""
+    for version in versions:
+        rows = version.samples if whole else rows_of(version.own_table(), version.fold_of)
+        yield version, rows, version.known
 
 
 def _relative(path: str | None, root: Path) -> str:

@@ -20,13 +20,14 @@ from typing import Any
 
 import filelock
 import orjson
+import pyarrow as pa
 
 from curate.errors import LockedError, ManifestError
 from curate.files import digest_bytes, inside, sweep_temporary, write_atomically
 from curate.manifest.head import NAME, PENDING, TABLES, head_bytes
 from curate.manifest.row import SampleRow
 from curate.manifest.splits import TEST, split_bytes
-from curate.manifest.store import Manifest, Version
+from curate.manifest.store import Manifest, Version, count_samples
 from curate.manifest.table import to_bytes, to_table
 from curate.software import versions_of_libraries
 
@@ -85,20 +86,22 @@ def writing(root: Path) -> Iterator[None]:
 
 
 def version_digest(
-    parent: str | None, step: Mapping[str, Any], classes: Sequence[str], split_digest: str,
-    put: Sequence[SampleRow], drop: Sequence[str],
+    parent: str | None, step: Mapping[str, Any], classes: Sequence[str], split_digest: str, table: pa.Table
 ) -> str:
     """What a version is: its parent's digest, its step, its split, and the identity of every sample it changed.
 
     File digests are left out: a virtual version and the same version with its files written are the same version.
+
+    Args:
+        table: the version's own, at least ``op``, ``id``, ``digest``, ``group`` and ``tags``, as ``to_table`` sorts it.
     """
     state = hashlib.sha256()
     head = {"parent": parent, "step": dict(step), "classes": list(classes), "split": split_digest}
     state.update(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
-    for row in sorted(put, key=lambda r: r.id):
-        state.update(f"\n{row.id}\t{row.digest}\t{row.group}\t{','.join(row.tags)}".encode())
-    for name in sorted(drop):
-        state.update(f"\n-{name}".encode())
+    for batch in table.select(["op", "id", "digest", "group", "tags"]).to_batches(max_chunksize=1 << 16):
+        for op, name, digest, group, tags in zip(*(column.to_pylist() for column in batch.columns), strict=True):
+            line = f"\n{name}\t{digest}\t{group}\t{','.join(tags or ())}" if op == "put" else f"\n-{name}"
+            state.update(line.encode())
     return "sha256:" + state.hexdigest()
 
 
@@ -149,18 +152,17 @@ def commit_version(
         head["splits"][split] = entry
     else:
         split = parent.split
-    data = to_bytes(to_table(put, drop))
+    table = to_table(put, drop)
+    data = to_bytes(table)
     file = f"{TABLES}/{name}.parquet"
     write_atomically(inside(root, file), data, durable=True)
-    before = set() if parent is None else set(parent.table(["id"])["id"].to_pylist())
-    after = (before - set(drop)) | {r.id for r in put}
     entry = {
         "parent": None if parent is None else parent.name,
         "step": dict(step),
         "split": split,
-        "samples": len(after),
+        "samples": count_samples(parent, table),
         "digest": version_digest(
-            None if parent is None else parent.digest, step, head["classes"], head["splits"][split]["digest"], put, drop
+            None if parent is None else parent.digest, step, head["classes"], head["splits"][split]["digest"], table
         ),
         "table": {"file": file, "rows": len(put) + len(drop), "digest": digest_bytes(data)},
         "made_with": versions_of_libraries(),

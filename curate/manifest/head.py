@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from curate.errors import ManifestError
+from curate.files import digest_bytes
 from curate.yaml import dump_yaml, load_yaml
 
 NAME = "data_manifest.yaml"
@@ -54,6 +55,8 @@ def read_head(path: Path) -> dict[str, Any]:
         ManifestError: unreadable, not YAML, not according to the schema, or a version whose parent or split is missing.
     """
     head = load_yaml(path, ManifestError)
+    if isinstance(head, dict):
+        head.pop("seal", None)  # of these very bytes: `seal_fault` checks it, the next writer makes another
     problem = next(iter(sorted(_validator().iter_errors(head), key=lambda e: list(map(str, e.path)))), None)
     if problem is not None:
         where = "/".join(map(str, problem.path)) or "top level"
@@ -69,8 +72,26 @@ def read_head(path: Path) -> dict[str, Any]:
 
 
 def head_bytes(head: dict[str, Any]) -> bytes:
-    """A head as YAML, validated first, so that nothing unreadable is ever written."""
+    """A head as YAML, validated first, so that nothing unreadable is ever written; its last line seals the others."""
     problem = next(iter(_validator().iter_errors(head)), None)
     if problem is not None:
         raise ManifestError(NAME, f"would not be valid: {problem.message[:200]}")
-    return dump_yaml(head)
+    data = dump_yaml(head)
+    return data + _SEAL + digest_bytes(data).encode() + b"\n"
+
+
+_SEAL = b"seal: "
+
+
+def seal_fault(path: Path) -> str | None:
+    """What is wrong with a head's seal, or ``None``: a single bit that changed since it was written breaks it.
+
+    Reading does not ask for it, so that a head that was merged or mended by hand can still be used; verifying does.
+    """
+    data = path.read_bytes().replace(b"\r\n", b"\n")
+    text, mark, seal = data.rpartition(b"\n" + _SEAL)
+    if not mark:
+        return "has no seal on its last line: it was cut off or written by hand"
+    if seal != digest_bytes(text + b"\n").encode() + b"\n":
+        return "does not match its seal: it was changed or damaged since it was written"
+    return None

@@ -81,10 +81,15 @@ class Version:
             layer = version.own_table(wanted)
             if hidden:
                 layer = layer.filter(pc.invert(pc.is_in(layer["id"], pa.array(sorted(hidden)))))
-            if version.parent is not None and version.entry["step"].get("replaces", True):
+            if version.parent is not None:
                 hidden.update(layer["id"].to_pylist())
             layers.append(layer.filter(pc.equal(layer["op"], "put")))
         return pa.concat_tables(reversed(layers))
+
+    def recount(self) -> int:
+        """How many samples the tables hold, whatever the head says."""
+        parent = None if self.parent is None else self.manifest.version(self.parent, self.verify)
+        return count_samples(parent, self.own_table(["op", "id"]))
 
     def chain(self) -> list[Version]:
         """This version and those it was made from, newest first."""
@@ -125,6 +130,17 @@ class Version:
         if sample not in self.by_id:
             raise UsageError(sample, f"is no sample of {self.name}")
         return self.by_id[sample]
+
+
+def count_samples(parent: Version | None, table: pa.Table) -> int:
+    """Samples of a version from its parent's count and its own table, without making objects of either."""
+    if parent is None:
+        return table.num_rows
+    known = pc.is_in(table["id"], parent.table(["id"])["id"].combine_chunks())
+    puts = pc.equal(table["op"], "put")
+    added = pc.sum(pc.and_(puts, pc.invert(known))).as_py() or 0
+    dropped = pc.sum(pc.and_(pc.invert(puts), known)).as_py() or 0
+    return len(parent) + added - dropped
 
 
 class Manifest:
