@@ -77,7 +77,7 @@ def write_phantom(
         for part in _PARTS:
             (scratch / part).rename(out / part)
     finally:
-        shutil.rmtree(scratch)
+        shutil.rmtree(scratch, ignore_errors=True)  # after a break, a worker may still be writing there
 
 
 def _check(out: Path, n: int, size: int, seed: int, share: float) -> None:
