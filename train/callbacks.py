@@ -51,7 +51,7 @@ class Journal(lightning.pytorch.Callback):
             self._row(step, f"{loss:.6g}", f"{lr:.4g}", "")
             self._task(step, f"loss {loss:.4f}")
 
-    def on_validation_epoch_end(self, trainer: Any, module: Segmenter) -> None:
+    def on_validation_end(self, trainer: Any, module: Segmenter) -> None:
         """A row for each look at the inner split."""
         if trainer.is_global_zero and self._open is not None:
             self._row(trainer.global_step, "", "", f"{module.inner_dice:.6f}")
@@ -60,8 +60,12 @@ class Journal(lightning.pytorch.Callback):
         self._writer.writerow([step, loss, lr, inner, f"{time.monotonic() - self._since:.1f}"])
         self._stream.flush()
 
+    def on_exception(self, trainer: Any, module: Segmenter, exception: BaseException) -> None:
+        """Close the log."""
+        self.teardown(trainer, module, "fit")
+
     def teardown(self, trainer: Any, module: Segmenter, stage: str) -> None:
-        """Close the log, also after an error."""
+        """Close the log."""
         if self._open is not None:
             self._open.close()
             self._open = None
@@ -100,7 +104,7 @@ class EarlyStop(lightning.pytorch.Callback):
         self.patience = patience
         self.best, self.since = -1.0, 0
 
-    def on_validation_epoch_end(self, trainer: Any, module: Segmenter) -> None:
+    def on_validation_end(self, trainer: Any, module: Segmenter) -> None:
         """Take in a look."""
         if module.inner_dice > self.best:
             self.best, self.since = module.inner_dice, 0

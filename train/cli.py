@@ -53,6 +53,26 @@ def train(
     return finish(experiment, as_json=json)
 
 
+@app.command
+def diff(
+    a: Path,
+    b: Path,
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(help="folder of the report; beside B by default")] = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Compare two arms per bone: A the reference, B what is held against it.
+
+    Args:
+        a: a run folder, or a folder of run folders: the seeds and folds of one arm.
+        b: the same.
+    """
+    from train.summary import report
+
+    return report(a, b, out or b.resolve().parent / f"{b.resolve().name}-against-{a.resolve().name}", json)
+
+
 @app.command(name="config")
 def show_config(*, config: ConfigFile = None, settings: Settings = (), presets: bool = False) -> None:
     """Print the effective configuration, each option with what it means; or the names of the presets."""

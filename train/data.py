@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+import cv2
 import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
@@ -101,6 +102,12 @@ def loader_workers(asked: int) -> int:
     return 0 if cores <= 4 else min(8, cores // 2)
 
 
+def _start_worker(number: int) -> None:
+    """One thread a loader process; ours, because Lightning's own would import torchvision before it is repaired."""
+    cv2.setNumThreads(1)
+    torch.set_num_threads(1)
+
+
 def make_loader(data: Films, sampler: Sampler | None, batch: int, workers: int, pin: bool) -> DataLoader:
     """Batches of ``data`` in the order of ``sampler``; the last may be smaller."""
     return DataLoader(
@@ -112,5 +119,6 @@ def make_loader(data: Films, sampler: Sampler | None, batch: int, workers: int, 
         pin_memory=pin,
         persistent_workers=workers > 0,
         multiprocessing_context="spawn" if workers else None,
+        worker_init_fn=_start_worker,
         generator=torch.Generator(),  # its own, so that starting a loader draws nothing from the network's
     )

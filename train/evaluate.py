@@ -30,7 +30,7 @@ def logits_of(network: nn.Module, images: np.ndarray, device: torch.device) -> n
         float32 (b, classes, h, w).
     """
     with torch.inference_mode():
-        return network(torch.from_numpy(np.ascontiguousarray(images[:, None])).to(device).float()).float().cpu().numpy()
+        return network(torch.from_numpy(np.array(images[:, None])).to(device).float()).float().cpu().numpy()
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,8 +22,10 @@ class Experiment:
     Attributes:
         arms: the version named first, then the one that it is compared with.
         folders: of each arm's runs. results: of each arm, by seed.
+        runs: the folder of all runs.
     """
 
+    runs: Path
     arms: tuple[Arm, ...]
     folders: tuple[Path, ...]
     results: tuple[tuple[RunResult, ...], ...]
@@ -82,4 +84,4 @@ def run_experiment(
         raise UsageError(
             "weights", f"the runs began from different weights ({', '.join(sorted(map(str, origins)))}): no comparison"
         )
-    return Experiment(arms, tuple(arm_folder(runs, arm, config) for arm in arms), tuple(map(tuple, results)))
+    return Experiment(runs, arms, tuple(arm_folder(runs, arm, config) for arm in arms), tuple(map(tuple, results)))

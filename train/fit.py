@@ -20,6 +20,7 @@ from train.arms import Arm
 from train.callbacks import EarlyStop, Journal, Keeper
 from train.config import Config
 from train.data import DrawSampler, Films, loader_workers, make_loader
+from train.encoders import read_safely
 from train.evaluate import evaluate
 from train.films import FilmStore
 from train.models import Initial, build, initialise
@@ -115,7 +116,7 @@ def _train(
     arm: Arm, seed: int, config: Config, store: FilmStore, folder: RunFolder, name: str, reporter: Reporter
 ) -> tuple[int, Initial, torch.nn.Module]:
     """Optimise; returns the steps done, where the first weights came from, and the network to score."""
-    lightning.seed_everything(seed, workers=True, verbose=False)
+    lightning.seed_everything(seed, workers=False, verbose=False)
     network = build(config, len(store.classes))
     initial = initialise(network, config)
     reporter.line(
@@ -126,27 +127,35 @@ def _train(
         network = network.to(memory_format=torch.channels_last)
     module = Segmenter(network, config, store.classes, seed)
     world = config.devices * config.nodes
-    look = min(config.evaluate_every or config.checkpoint_every, config.steps)
+    look = _look(config)
     films = Films(arm.training, store, seed, _augmenter(config, store.classes))
     sampler = DrawSampler(len(films), look * config.batch * config.accumulate * world, seed, world)
     workers, pin = loader_workers(config.workers), torch.cuda.is_available()
     inner = make_loader(Films(arm.inner, store), None, config.batch, 0, pin) if arm.inner else None
-    trainer = make_trainer(config, folder, name, reporter.console.quiet)
-    if folder.resume.is_file():
-        reporter.line(f"{name}: goes on from {folder.resume}")
+    state = _state(folder.resume)
+    if state is None or not state["carpus"]["ended"]:
+        if state is not None:
+            reporter.line(f"{name}: goes on from step {state['global_step']}")
+        loader = make_loader(films, sampler, config.batch, workers, pin)
+        _optimise(make_trainer(config, folder, name, reporter.console.quiet), module, loader, inner, folder.resume)
+        state = _state(folder.resume)
+    # from the file, for with several processes the module trained here may not be the one in this process
+    module.load_state_dict(state["state_dict"])
+    return state["global_step"], initial, module.scored.cpu()
+
+
+def _optimise(trainer: Any, module: Segmenter, loader: Any, inner: Any, resume: Path) -> None:
     with warnings.catch_warnings(), _quiet_lightning():
         warnings.filterwarnings("ignore", module="lightning.*")
         warnings.filterwarnings("ignore", message=".*(num_workers|lr_scheduler.step|isinstance.*LeafSpec).*")
         try:
-            trainer.fit(
-                module, make_loader(films, sampler, config.batch, workers, pin), inner,
-                ckpt_path=_checked(folder.resume), weights_only=True,
-            )  # fmt: skip
+            trainer.fit(module, loader, inner, ckpt_path=resume if resume.is_file() else None, weights_only=True)
         except torch.cuda.OutOfMemoryError as error:
             torch.cuda.empty_cache()
-            raise UsageError("batch", f"{config.batch} samples of {config.size} pixels do not fit the GPU") from error
-    steps = torch.load(folder.resume, map_location="cpu", weights_only=True)["global_step"]
-    return steps, initial, module.scored.cpu()
+            size, batch = module.config.size, module.config.batch
+            raise UsageError("batch", f"{batch} samples of {size} pixels do not fit the GPU") from error
+        except SystemExit as error:  # Lightning's way to say that it was interrupted from the keyboard
+            raise KeyboardInterrupt from error
 
 
 def make_trainer(config: Config, folder: RunFolder, name: str, quiet: bool) -> Any:
@@ -163,8 +172,7 @@ def make_trainer(config: Config, folder: RunFolder, name: str, quiet: bool) -> A
             num_nodes=config.nodes,
             strategy=strategy,
             precision=_PRECISION[config.precision],
-            max_steps=config.steps,
-            max_epochs=-1,
+            max_epochs=-(-config.steps // _look(config)),
             accumulate_grad_batches=config.accumulate,
             gradient_clip_val=config.clip or None,
             limit_val_batches=1.0 if config.evaluate_every and config.inner else 0,
@@ -180,21 +188,23 @@ def make_trainer(config: Config, folder: RunFolder, name: str, quiet: bool) -> A
         )
 
 
+def _look(config: Config) -> int:
+    """Steps between two checkpoints, and between two looks at the inner split: what Lightning calls an epoch."""
+    return min(config.evaluate_every or config.checkpoint_every, config.steps)
+
+
 def _augmenter(config: Config, classes: tuple[str, ...]) -> None:
     return None
 
 
-def _checked(path: Path) -> Path | None:
-    """The checkpoint to resume from; one that cannot be read is refused rather than silently begun anew."""
+def _state(path: Path) -> dict[str, Any] | None:
+    """The checkpoint to resume from, if there is one; a damaged one is refused rather than silently begun anew."""
     if not path.is_file():
         return None
-    from train.encoders import read_safely
-
     try:
-        read_safely(path)
+        return read_safely(path)
     except UsageError as error:
         raise CarpusError(path, f"cannot be resumed from; delete it to begin anew ({error.detail})") from error
-    return path
 
 
 class _quiet_lightning:  # noqa: N801  used like a function

@@ -57,7 +57,7 @@ class Segmenter(lightning.LightningModule):
     Args:
         network: maps float (b, 1, h, w) grey values to logits.
         config: of the run. classes: names in the order of the bits.
-        seed: of the run; every look at the data begins from it anew, so that a resumed run goes the same way.
+        seed: of the run; every batch draws from it anew, so that dropout remembers no interruption.
     """
 
     def __init__(self, network: Network, config: Config, classes: Sequence[str], seed: int):
@@ -86,10 +86,6 @@ class Segmenter(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factor(step) * self.plateau.value)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def on_train_epoch_start(self) -> None:
-        """Begin each look at the data from its own seed: dropout then doesn't remember an interruption."""
-        torch.manual_seed(self.seed * 1_000_003 + self.current_epoch)
-
     def _logits(self, network: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
         image = batch["image"].float()
         if self.config.channels_last:
@@ -98,6 +94,8 @@ class Segmenter(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Any], index: int) -> torch.Tensor:
         """The loss of one batch."""
+        number = self.current_epoch * self.trainer.num_training_batches + index
+        torch.manual_seed((self.seed * 1_000_003 + number) * 1009 + self.global_rank)
         target = expand(batch["planes"], batch["weights"], len(self.classes))
         loss = self.loss(self._logits(self._trained[0], batch), target)
         self._pending.append((loss.detach(), batch["ids"]))
@@ -123,7 +121,10 @@ class Segmenter(lightning.LightningModule):
             )
 
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
-        """Average the weights after each optimiser step, not after each batch."""
+        """Average the weights after each optimiser step, not after each batch; stop after the last."""
+        # not by Lightning's max_steps: with it, a resumed run repeats the end of the look that it was stopped in
+        if self.trainer.global_step >= self.config.steps:
+            self.trainer.should_stop = True
         if self.averaged is not None and (batch_idx + 1) % self.trainer.accumulate_grad_batches == 0:
             self.average.update(self.averaged, self.network)
 
@@ -149,7 +150,11 @@ class Segmenter(lightning.LightningModule):
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """What a resumed run needs beyond weights and optimiser."""
-        checkpoint["carpus"] = {"plateau": self.plateau.state_dict(), "averaged": self.average.count}
+        checkpoint["carpus"] = {
+            "plateau": self.plateau.state_dict(),
+            "averaged": self.average.count,
+            "ended": bool(self.trainer.should_stop),
+        }
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Go on from :meth:`on_save_checkpoint`."""

@@ -1,8 +1,8 @@
 """The run folder: its name, what it holds while a run is under way, and what a finished one says of itself.
 
-``runs/<version>-<hash>/fold<f>-seed<s>/`` holds ``config.yaml``, ``log.csv``, ``model.pt``, ``scores.csv``,
-``predictions/`` and, written last, ``run.json``; ``resume.ckpt`` only while it is not finished. The folders of one arm
-share a parent, so that ``train diff`` takes that parent as the arm.
+``runs/<version>-<hash>/fold<f>/seed<s>/`` holds ``config.yaml``, ``log.csv``, ``model.pt``, ``scores.csv``,
+``predictions/`` and, written last, ``run.json``; ``resume.ckpt`` only while it is not finished. The seeds of
+one arm share a parent, and so do its folds, so that ``train diff`` takes either parent as the arm.
 """
 
 from __future__ import annotations
@@ -71,13 +71,14 @@ class RunFolder:
 
 
 def arm_folder(runs: Path, arm: Arm, config: Config) -> Path:
-    """The folder of an arm's runs: named by its version, and by everything that could change a result."""
-    return Path(runs) / f"{arm.version.name}-{config.digest(arm.version.digest, arm.split_digest, str(FORMAT))}"
+    """The folder of an arm's runs on one fold: named by its version, and by everything that could change a result."""
+    name = f"{arm.version.name}-{config.digest(arm.version.digest, arm.split_digest, str(FORMAT))}"
+    return Path(runs) / name / f"fold{arm.fold}"
 
 
 def run_folder(runs: Path, arm: Arm, config: Config, seed: int) -> RunFolder:
     """The folder of one run."""
-    return RunFolder(arm_folder(runs, arm, config) / f"fold{arm.fold}-seed{seed}")
+    return RunFolder(arm_folder(runs, arm, config) / f"seed{seed}")
 
 
 def write_record(folder: RunFolder, arm: Arm, config: Config, seed: int, more: Mapping[str, Any]) -> dict[str, Any]:

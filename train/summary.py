@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -50,6 +52,37 @@ def _plain(value: Any) -> Any:
 
 def finish(experiment: Experiment, as_json: bool) -> int:
     """Print what was found, and where it lies; returns the exit code."""
+    if len(experiment.arms) == 2:
+        first, other = experiment.arms
+        name = f"{first.version.name}-against-{other.version.name}-fold{first.fold}"
+        hashes = [folder.parent.name.rpartition("-")[2] for folder in experiment.folders]
+        out = experiment.runs / "reports" / f"{name}-{'-'.join(dict.fromkeys(hashes))}"
+        return report(experiment.folders[1], experiment.folders[0], out, as_json)
+    return _finish_one(experiment, as_json)
+
+
+def report(a: Path, b: Path, out: Path, as_json: bool) -> int:
+    """Compare two arms, write the report and print its table.
+
+    Args:
+        a: the reference. b: what is held against it; each a run folder or a folder of them.
+        out: folder of the report.
+    """
+    from rich.console import Console
+
+    from train.compare import compare_runs, print_table, write_report
+
+    comparison = compare_runs(a, b)
+    page = write_report(comparison, out)
+    if as_json:
+        terminal.print_json(comparison.to_dict())
+        return 0
+    print_table(comparison, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+    terminal.say(f"report: {page}")
+    return 0
+
+
+def _finish_one(experiment: Experiment, as_json: bool) -> int:
     rows, results = per_class(experiment.results[0]), experiment.results[0]
     record = results[0].record
     overall = _mean([row["dice"] for row in rows])

@@ -1,0 +1,271 @@
+"""The main command on a small set: arms, runs, resume, refusals."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import pytest
+
+torch = pytest.importorskip("torch")
+
+import train.callbacks  # noqa: E402
+from curate.cli import app as curate  # noqa: E402
+from curate.errors import CarpusError, LeakError, LockedError, UsageError  # noqa: E402
+from curate.manifest import Manifest  # noqa: E402
+from curate.manifest.lineage import ancestors  # noqa: E402
+from curate.terminal import run  # noqa: E402
+from train.arms import check_same_evaluation, make_arm  # noqa: E402
+from train.config import load  # noqa: E402
+from train.experiment import run_experiment  # noqa: E402
+from train.fit import fit_run  # noqa: E402
+from train.module import LossError  # noqa: E402
+from train.progress import Reporter  # noqa: E402
+from train.runs import RunFolder, load_model, run_folder  # noqa: E402
+
+QUIET = Reporter(quiet=True)
+
+
+def _fit(root: Path, settings, seed=0, version="v2", runs=None):
+    manifest = Manifest.open(root)
+    config = load(None, settings)
+    arm = make_arm(manifest.version(version), manifest.version(version), 0, config.inner)
+    return fit_run(arm, seed, config, runs or root / "runs", QUIET)
+
+
+def _weights(folder: RunFolder):
+    return load_model(folder.path)[0].state_dict()
+
+
+def _same(a, b) -> bool:
+    return a.keys() == b.keys() and all(torch.equal(a[name], b[name]) for name in a)
+
+
+def test_arms_share_films_and_steps_and_never_touch_the_fold(tiny, settings):
+    manifest = Manifest.open(tiny)
+    found = run_experiment(
+        manifest, ["v2", "v1"], load(None, [*settings, "steps=3"]), fold=1, seeds=1, reporter=QUIET
+    )
+    records = [results[0].record for results in found.results]
+    assert records[0]["evaluation"] == records[1]["evaluation"]
+    assert len(records[0]["evaluation"]) == 6
+    assert [r["steps"] for r in records] == [3, 3]
+    assert records[0]["epochs"] < records[1]["epochs"]
+    assert records[0]["n_training"] > records[1]["n_training"] == 6
+    for arm in found.arms:
+        held = {row.group for row in arm.evaluation}
+        for row in arm.training:
+            assert not {arm.version.by_id[a].group for a in ancestors(arm.version, row.id)} & held
+    folder = found.results[0][0].folder
+    for name in ("config.yaml", "log.csv", "model.pt", "scores.csv", "run.json"):
+        assert (folder.path / name).is_file(), name
+    assert not folder.resume.exists()
+    with open(folder.scores) as stream:
+        rows = list(csv.DictReader(stream))
+    assert len(rows) == 6 * 4
+    assert {row["image"] for row in rows} == set(records[0]["evaluation"])
+    assert len(list(folder.predictions.rglob("*.npz"))) == 6
+    again = run_experiment(
+        manifest, ["v2", "v1"], load(None, [*settings, "steps=3"]), fold=1, seeds=1, reporter=QUIET
+    )
+    assert all(result.was_finished for results in again.results for result in results)
+
+
+def test_it_learns(tiny, settings):
+    """Painted bones are found: training, evaluation and the grids between them fit together."""
+    result = _fit(tiny, [*settings, "size=96", "steps=90", "lr=0.02"])
+    with open(result.folder.scores) as stream:
+        dice = [float(row["dice"]) for row in csv.DictReader(stream) if row["dice"]]
+    assert sum(dice) / len(dice) > 0.6
+
+
+@pytest.mark.parametrize("more", [(), ("ema=0.9", "schedule=plateau", "inner=0.3", "evaluate_every=4", "accumulate=2")])
+def test_an_interrupted_run_ends_as_an_undisturbed_one(tiny, settings, more, monkeypatch):
+    settings = [*settings, "architecture=deeplabv3+", "model={decoder_channels: 16}", "steps=12", *more]
+    settings += ["augment=none", "checkpoint_every=4"]
+    whole = _fit(tiny, settings, runs=tiny / "whole")
+    cut = {"at": 6}
+    proper = train.callbacks.Journal.on_train_batch_end
+
+    def stop(self, trainer, *rest):
+        proper(self, trainer, *rest)
+        if cut["at"] and trainer.global_step >= cut["at"]:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(train.callbacks.Journal, "on_train_batch_end", stop)
+    folder = run_folder(tiny / "cut", _arm(tiny, settings), load(None, settings), 0)
+    with pytest.raises(KeyboardInterrupt):
+        _fit(tiny, settings, runs=tiny / "cut")
+    assert folder.resume.is_file()
+    assert not folder.finished
+    cut["at"] = 0
+    resumed = _fit(tiny, settings, runs=tiny / "cut")
+    assert _same(_weights(whole.folder), _weights(resumed.folder))
+    assert whole.folder.scores.read_bytes() == resumed.folder.scores.read_bytes()
+    steps = [line.split(",")[0] for line in resumed.folder.log.read_text().splitlines()[1:]]
+    assert steps == sorted(steps, key=int)
+
+
+def _arm(root, settings):
+    version = Manifest.open(root).version("v2")
+    return make_arm(version, version, 0, load(None, settings).inner)
+
+
+def test_seeds_differ_and_repeat(tiny, settings):
+    settings = [*settings, "steps=3"]
+    found = [_fit(tiny, settings, seed, runs=tiny / name) for seed, name in ((0, "a"), (0, "b"), (1, "a"))]
+    weights = [_weights(result.folder) for result in found]
+    assert _same(weights[0], weights[1])
+    assert not _same(weights[0], weights[2])
+
+
+def test_loader_processes_change_nothing(tiny):
+    from train.data import DrawSampler, Films, make_loader
+    from train.films import FilmStore
+    from train.prepare import prepare
+
+    arm = _arm(tiny, [])
+    store = FilmStore(tiny / "cache", 64, arm.version.manifest.classes)
+    prepare(arm.version, arm.training, store, limit=0)
+    batches = []
+    for workers in (0, 1):
+        sampler = DrawSampler(len(arm.training), 12, seed=3)
+        sampler.set_epoch(2)
+        batches.append(list(make_loader(Films(arm.training, store, 3), sampler, 4, workers, False)))
+    assert len(batches[0]) == 3
+    for alone, helped in zip(*batches, strict=True):
+        assert alone["ids"] == helped["ids"]
+        assert torch.equal(alone["image"], helped["image"])
+        assert torch.equal(alone["planes"], helped["planes"])
+
+
+def test_draws_are_whole_permutations_whatever_the_cut():
+    from train.data import DrawSampler
+
+    def draws(length, looks):
+        sampler = DrawSampler(7, length, seed=5)
+        found = []
+        for look in range(looks):
+            sampler.set_epoch(look)
+            found += list(sampler)
+        return found
+
+    assert draws(6, 7) == draws(14, 3) == draws(42, 1)
+    for turn in range(6):
+        assert sorted(index for index, _ in draws(42, 1)[7 * turn : 7 * turn + 7]) == list(range(7))
+
+
+def test_a_leak_put_in_by_hand_is_refused_and_named(tiny, settings, capsys):
+    import train.arms
+
+    version = Manifest.open(tiny).version("v2")
+    child = next(row for row in version.samples if not row.is_original)
+    far = next(r for r in version.samples if r.is_original and r.fold != child.fold)
+    object.__setattr__(child, "parents", (far.id, *child.parents[1:]))
+    from curate.manifest.lineage import check_leaks
+
+    with pytest.raises(LeakError, match=child.id):
+        check_leaks(version)
+    assert train.arms.check_trainable.__module__ == "curate.manifest.lineage"
+
+
+def test_evaluation_films_survive_a_drop_and_stay_the_same(tiny, settings):
+    victim = Manifest.open(tiny).version("v1").samples[0].id
+    assert run(curate, ["drop", "--from", "v1", "--sample", victim, "--data", str(tiny)]) == 0
+    manifest = Manifest.open(tiny)
+    v1, v3 = manifest.version("v1"), manifest.version("v3")
+    fold = v1.row(victim).fold
+    arms = [make_arm(v, v3, fold) for v in (v3, v1)]
+    check_same_evaluation(*arms)
+    assert victim in {row.id for row in arms[0].evaluation}
+    other = make_arm(v3, v3, 1 - fold)
+    assert victim not in {row.id for row in other.training}
+    assert victim in {row.id for row in make_arm(v1, v3, 1 - fold).training}
+
+
+def test_arms_on_other_films_are_refused_by_name(tiny):
+    victim = Manifest.open(tiny).version("v1").samples[0].id
+    assert run(curate, ["drop", "--from", "v1", "--sample", victim, "--also-evaluation", "--data", str(tiny)]) == 0
+    manifest = Manifest.open(tiny)
+    v1, v3 = manifest.version("v1"), manifest.version("v3")
+    fold = v1.row(victim).fold
+    with pytest.raises(UsageError, match=f"v3: lacks 1 evaluation films that v1 has: {victim}"):
+        check_same_evaluation(make_arm(v3, v3, fold), make_arm(v1, v3, fold))
+
+
+def test_bad_asks_are_one_line(tiny, settings):
+    manifest = Manifest.open(tiny)
+    config = load(None, [*settings, "steps=1"])
+    with pytest.raises(UsageError, match="--fold: 7 does not exist; split s1 has folds 0 to 1"):
+        run_experiment(manifest, ["v1"], config, fold=7, reporter=QUIET)
+    with pytest.raises(UsageError, match="--seeds"):
+        run_experiment(manifest, ["v1"], config, seeds=0, reporter=QUIET)
+    with pytest.raises(UsageError, match="against itself"):
+        run_experiment(manifest, ["v1", "v1"], config, reporter=QUIET)
+    with pytest.raises(UsageError, match=r"neither smp nor timm has 'reznet50'; near it: resnet50"):
+        _fit(tiny, [*settings, "encoder=reznet50", "steps=1"])
+
+
+def test_a_loss_that_is_no_number_stops_and_names_the_films(tiny, settings):
+    with pytest.raises(LossError, match="the batch was: ID0") as caught:
+        _fit(tiny, [*settings, "steps=30", "lr=1e30", "clip=0", "optimiser=sgd"])
+    assert "\n" not in str(caught.value)
+
+
+def test_checkpoints_are_data_not_code(tiny, settings, tmp_path):
+    result = _fit(tiny, [*settings, "steps=1"])
+    made = torch.load(result.folder.model, weights_only=True)
+    assert made["classes"] == list(Manifest.open(tiny).classes)
+    with pytest.raises(UsageError, match="trained on another list of classes; they differ in Capitate"):
+        load_model(result.folder.path, ("Radius", "Capitate"))
+    evil = tmp_path / "model.pt"
+    torch.save({"format": 1, "state": Path("x"), "classes": [], "config": {}}, evil)
+    with pytest.raises(UsageError, match="holds pickled objects, which could run code"):
+        load_model(evil)
+    evil.write_bytes(result.folder.model.read_bytes()[:5000])
+    with pytest.raises(UsageError, match=r"model\.pt: cannot be read"):
+        load_model(evil)
+    torch.save({"a": torch.zeros(1)}, evil)
+    with pytest.raises(UsageError, match="is no model of this package"):
+        load_model(evil)
+
+
+def test_a_damaged_resume_file_is_refused_not_ignored(tiny, settings):
+    settings = [*settings, "steps=2"]
+    folder = run_folder(tiny / "runs", _arm(tiny, settings), load(None, settings), 0)
+    folder.path.mkdir(parents=True)
+    folder.resume.write_bytes(b"half a file")
+    with pytest.raises(CarpusError, match=r"resume\.ckpt: cannot be resumed from; delete it to begin anew"):
+        _fit(tiny, settings)
+
+
+def test_two_processes_do_not_train_one_run(tiny, settings):
+    from filelock import FileLock
+
+    settings = [*settings, "steps=2"]
+    folder = run_folder(tiny / "runs", _arm(tiny, settings), load(None, settings), 0)
+    folder.path.mkdir(parents=True)
+    with FileLock(folder.path / ".lock"), pytest.raises(LockedError, match="another process"):
+        _fit(tiny, settings)
+
+
+def test_an_unreadable_film_is_named_before_anything_is_trained(tiny, settings):
+    film = next((tiny / "DCM").rglob("*.png"))
+    film.write_bytes(film.read_bytes()[:200])
+    with pytest.raises(CarpusError, match=film.name):
+        _fit(tiny, [*settings, "steps=1"], version="v1")
+
+
+def test_early_stop_looks_at_the_inner_split_only(tiny, settings):
+    settings = [*settings, "steps=40", "lr=0", "inner=0.3", "evaluate_every=2", "patience=2"]
+    result = _fit(tiny, settings)
+    assert result.record["steps"] < 40
+    arm = _arm(tiny, settings)
+    assert arm.inner
+    held = {row.group for row in arm.inner}
+    assert not held & {row.group for row in arm.evaluation}
+    for row in arm.training:
+        assert not held & {arm.version.by_id[a].group for a in ancestors(arm.version, row.id)}
+    assert any(line.split(",")[3] for line in result.folder.log.read_text().splitlines()[1:])
+    assert json.loads(result.folder.record_file.read_text())["config"]["patience"] == 2
