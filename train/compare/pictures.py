@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from train.compare.source import FilmSource
 
 _WHOLE, _CROP, _QUALITY = 380, 240, 82
 _MAX_SIDE = 1024
+_MOST_BYTES = 1 << 28  # of an unpacked prediction
 # Blue-green-red; told apart by the colour-blind too: truth white, A blue, B orange, put right green, broken magenta.
 _TRUTH, _A, _B = (255, 255, 255), (255, 160, 60), (40, 150, 255)
 _RIGHT, _BROKEN, _BOTH = (120, 210, 60), (210, 50, 230), (90, 90, 90)
@@ -106,7 +108,11 @@ def _prediction(folders: tuple[Path, ...], kind: str, image: str) -> tuple[np.nd
                 path = inside(folder, f"{kind}/{name}")
                 if not path.is_file():
                     continue
-                with np.load(path, allow_pickle=False) as held:
+                data = io.BytesIO(path.read_bytes())
+                with zipfile.ZipFile(data) as archive:  # sizes are looked at before anything is unpacked
+                    if sum(entry.file_size for entry in archive.infolist()) > _MOST_BYTES:
+                        continue
+                with np.load(data, allow_pickle=False) as held:
                     plane, scale = held["plane"], float(held["scale"]) if "scale" in held else 1.0
             except (CarpusError, OSError, ValueError, KeyError, zipfile.BadZipFile):
                 continue
