@@ -52,8 +52,8 @@ def _layers(posed: dict[str, Posed], pose: Pose, patient: Patient) -> list[tuple
     for ray in range(5):
         limbs = _finger(posed, ray, scale)
         if ray in pose.bent:
-            layers[0][0].extend(limbs[-1:])
-            layers.append((limbs[:-1], 0.9))
+            layers[0][0].extend(limbs[-2:])
+            layers.append((limbs[:-2], 0.9))
         else:
             layers[0][0].extend(limbs)
     return layers
