@@ -155,6 +155,39 @@ def run(
 
 
 @app.command
+def replan(
+    version: str,
+    /,
+    *,
+    onto: str | None = None,
+    workers: int = 1,
+    data: Path | None = None,
+    json: Switch = False,
+) -> int:
+    """Plan the augmentations of a version anew on another, such as one with a new split.
+
+    Args:
+        version: whose operators, options and seeds are taken.
+        onto: version to start from; the newest by default.
+        workers: processes.
+        data: the manifest or its folder.
+        json: print JSON.
+    """
+    from augment.replan import replan as work
+    from curate.manifest import Manifest
+    from curate.terminal import print_json, progress, say
+
+    outcomes = work(Manifest.find(data), version, onto, workers, progress("replan"))
+    if json:
+        print_json([{"version": o.version.name, "made": o.made, "existed": o.existed} for o in outcomes])
+        return 0
+    for outcome in outcomes:
+        made = outcome.version
+        say(f"{made.name}: {made.step['name']}, {outcome.made} samples on {made.parent}")
+    return 0
+
+
+@app.command
 def rebuild(
     version: str,
     *,

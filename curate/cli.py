@@ -231,6 +231,7 @@ def split(
     seed: int = 0,
     source: Annotated[str | None, Parameter(name="--from")] = None,
     name: str | None = None,
+    replan: Switch = False,
     data: Data = None,
     json: Json = False,
 ) -> int:
@@ -242,13 +243,14 @@ def split(
         seed: of the draw.
         source: version to start from; the newest by default.
         name: of the new version; the next vN by default.
+        replan: leave derived samples out, to be planned anew by `augment replan`; without it they are in the way.
     """
     from curate.manifest import Manifest
     from curate.steps import resplit
     from curate.summary import split_table
     from curate.terminal import print_json, print_table, say
 
-    step = resplit(Manifest.find(data), folds, test, seed, source, name)
+    step = resplit(Manifest.find(data), folds, test, seed, source, name, replan)
     columns, rows = split_table(step.version)
     if json:
         folds_of = {g: (None if f < 0 else f) for g, f in sorted(step.version.fold_of.items())}
@@ -257,6 +259,8 @@ def split(
         return 0
     say(f"{step.version.name} {'has' if step.existed else 'uses the new'} split {step.version.split}")
     print_table("", columns, rows)
+    if replan and not step.existed:
+        say(f"now plan the derived samples anew: augment replan {step.version.parent} --onto {step.version.name}")
     return 0
 
 

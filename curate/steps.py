@@ -107,10 +107,14 @@ def resplit(
     seed: int = 0,
     source: str | None = None,
     name: str | None = None,
+    replan: bool = False,
 ) -> Step:
     """A new named split by patient, stratified by sex, age and rotation where known, and a version that uses it.
 
     Films that were delivered as test stay test.
+
+    Args:
+        replan: leave the version's children out, to be planned anew on the result (``augment replan``).
 
     Raises:
         UsageError: the version has children, whose parents' folds would move; or folds that cannot be filled.
@@ -118,16 +122,18 @@ def resplit(
     with writing(manifest.root):
         manifest = Manifest.open(manifest.path)
         parent = manifest.version(source)
-        children = sum(not r.is_original for r in parent.samples)
+        children = [r.id for r in parent.samples if not r.is_original]
         step = _plain({"name": "split", "folds": folds, "test": test, "seed": seed})
         existing = same_step(manifest, parent, step)
         if existing is None and source is None and dict(parent.step) == step:
             existing = parent
         if existing is not None:
             return Step(existing, existed=True)
-        if children:
+        if children and not replan:
             raise UsageError(
-                parent.name, f"has {children} derived samples, planned for split {parent.split}; split a version before"
+                parent.name,
+                f"has {len(children)} derived samples, planned for split {parent.split}; split a version before them, "
+                "or leave them out with --replan",
             )
         frozen = frozenset(g for g, f in parent.fold_of.items() if f == TEST)
         strata = strata_of(parent.samples)
@@ -137,6 +143,7 @@ def resplit(
             name=name or manifest.next_name(),
             parent=parent,
             step=step,
+            drop=children,
             new_split=(next_split_name(manifest), fold_of, {"folds": folds, "test": test, "seed": seed}),
         )
     return Step(version, existed=False)

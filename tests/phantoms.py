@@ -10,7 +10,8 @@ import numpy as np
 from curate.sample.image import write_png
 from tests.shapes import star
 
-BONES = ("Radius", "Ulna", "Scaphoid", "finger-7")
+BONES = {"Radius": (0.3, 0.75), "Ulna": (0.7, 0.75), "Scaphoid": (0.5, 0.5), "finger-7": (0.5, 0.25)}
+"""Where each bone lies, as shares of the picture; the hand is upright."""
 
 
 def tiny_set(root: Path, patients: int = 6, films: int = 2, size: int = 96, seed: int = 0) -> Path:
@@ -21,8 +22,8 @@ def tiny_set(root: Path, patients: int = 6, films: int = 2, size: int = 96, seed
             folder, name = f"ID{3 * patient + 1:03d}", f"image{1660000000000 + 100 * patient + number}"
             film = rng.integers(0, 60, (size, size), dtype=np.uint8)
             annotations = []
-            for k, label in enumerate(BONES):
-                centre = (size * (0.3 + 0.4 * (k % 2)), size * (0.3 + 0.4 * (k // 2)))
+            for k, (label, place) in enumerate(BONES.items()):
+                centre = (size * place[0], size * place[1])
                 shape = star(rng, 14, centre, size / 4)
                 points = np.unique(np.rint(np.array(shape.exterior.coords[:-1])), axis=0).astype(int)
                 angle = np.arctan2(points[:, 1] - centre[1], points[:, 0] - centre[0])
