@@ -7,7 +7,7 @@ import json
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +33,7 @@ def write_phantom(
     n: int = 80,
     size: int = 1024,
     seed: int = 0,
-    progress: Callable[[int, int], None] | None = None,
+    progress: Callable[[Iterable, int], Iterable] = lambda films, total: films,
     share: float = 0.3,
     workers: int | None = None,
 ) -> None:
@@ -48,7 +48,7 @@ def write_phantom(
         n: films, two a patient (right hand, then left).
         size: pixels along each side of the square films, 256 to 4096.
         seed: the same seed gives the same pixels; film k is the same for every n.
-        progress: called with (films done, films in all).
+        progress: wraps the iteration over finished films, to show it.
         share: share of films with a planted oddity, in [0, 1].
         workers: processes; ``None`` for as many as there are processors. Changes no byte.
 
@@ -66,10 +66,8 @@ def write_phantom(
         jobs = (delayed(_write_film)(scratch, seed, size, k, plan, names) for k in range(n))
         count = max(1, min(workers or os.cpu_count() or 1, n))
         rows = []
-        for done, found in enumerate(Parallel(n_jobs=count, return_as="generator", batch_size=1)(jobs), start=1):
+        for found in progress(Parallel(n_jobs=count, return_as="generator", batch_size=1)(jobs), n):
             rows += found
-            if progress is not None:
-                progress(done, n)
         nails = {k // 2 for k in range(n) if plan[k] == "nail-art"}
         people = [(ids[p], draw_patient(seed, p), p in nails) for p in range(len(ids))]
         write_metadata(scratch / "meta_data.xlsx", people, seed)
