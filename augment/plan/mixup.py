@@ -14,6 +14,7 @@ import numpy as np
 from augment.plan.base import Pool, fitted, positive
 from augment.plan.draw import draw
 from curate.errors import UsageError
+from curate.sample.geometry import frame
 from curate.sample.recipe import Placement, Recipe
 
 LEAST = 0.01
@@ -48,6 +49,6 @@ class Mixup:
             size = (drawn.parents[0].width, drawn.parents[0].height)
             places = []
             for parent, weight in zip(drawn.parents, (share, round(1 - share, 6)), strict=True):
-                affine, region = fitted(parent, size)
-                places.append(Placement.of(parent.id, affine, region, blend="mean", weight=weight))
+                affine, _ = fitted(parent, size)  # beside a film of another shape its background is mixed in
+                places.append(Placement.of(parent.id, affine, frame(*size), blend="mean", weight=weight))
             yield Recipe(self.operator, self.version, drawn.seed, size, tuple(places))

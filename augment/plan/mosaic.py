@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from math import ceil
 from typing import ClassVar
 
 import numpy as np
@@ -94,8 +95,8 @@ class Mosaic:
             room = (parent.width * scale - width, parent.height * scale - height)
             x, y = (round(box[k] + 0.5 - rng.uniform(0, max(room[k], 0))) for k in (0, 1))
             # rounding must not uncover the far edge of the cell
-            x = max(min(x, round(box[0] + 0.5)), round(box[0] + 0.5 - max(room[0], 0)))
-            y = max(min(y, round(box[1] + 0.5)), round(box[1] + 0.5 - max(room[1], 0)))
+            x = min(max(x, ceil(box[0] + 0.5 - room[0] - 1e-9)), round(box[0] + 0.5))
+            y = min(max(y, ceil(box[1] + 0.5 - room[1] - 1e-9)), round(box[1] + 0.5))
         return Placement.of(parent.id, compose(translation(x, y), scale_affine(scale)), box)
 
 
