@@ -9,7 +9,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from curate.errors import UsageError
-from curate.flagged import flags_by_sample
 from curate.manifest import EVALUATION_ONLY, SampleRow, Version
 from curate.sample.read import SampleReader
 
@@ -72,6 +71,12 @@ def _fits(row: SampleRow, condition) -> bool:
     return compare(str(value), wanted)
 
 
+def _flags(version: Version) -> dict[str, tuple[str, ...]]:
+    from curate.flagged import flags_by_sample  # brings in every detector
+
+    return flags_by_sample(version)
+
+
 def select_parents(version: Version, selection: Selection, reader: SampleReader) -> tuple[SampleRow, ...]:
     """The samples that may be drawn as parents: labelled, of a training fold, not dropped, and as selected.
 
@@ -84,7 +89,7 @@ def select_parents(version: Version, selection: Selection, reader: SampleReader)
         if name not in version.classes:
             raise UsageError("--classes", f"{name} is no class of this data set: {', '.join(version.classes)}")
     conditions = [_condition(text) for text in selection.where]
-    flags = flags_by_sample(version) if selection.flags or selection.without_flags else {}
+    flags = _flags(version) if selection.flags or selection.without_flags else {}
 
     def marks(row: SampleRow) -> set[str]:
         return {*row.tags, *flags.get(row.id, ())}

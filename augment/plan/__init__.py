@@ -12,10 +12,11 @@ from augment.plan.mixup import Mixup
 from augment.plan.mosaic import Mosaic
 from augment.plan.ricap import Ricap
 from augment.plan.rotate import Rotate
+from augment.plan.superres import Superres
 
 PLANNERS: dict[str, type[Planner]] = {
     p.operator: p
-    for p in (Crop, Flip, Mosaic, Ricap, Rotate, CutMix, Mixup, CopyPaste, Filter, Elastic, FingerRotate)
+    for p in (Crop, Flip, Mosaic, Ricap, Rotate, CutMix, Mixup, CopyPaste, Filter, Elastic, FingerRotate, Superres)
 }
 
 __all__ = ["PLANNERS", "Planner", "Pool"]

@@ -8,15 +8,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from curate.errors import UsageError
+from curate.errors import ManifestError, UsageError
 from curate.manifest import SampleRow
 from curate.sample.annotation import Annotation
 from curate.sample.geometry import Box, compose, frame, identity, scale_affine, translation
 from curate.sample.recipe import Recipe
+from curate.sample.warp import Film
 
 
 def _unknown(row: SampleRow) -> float | None:
     return row.meta.get("fingers_deg")
+
+
+def _no_film(sample: str) -> Film:
+    raise ManifestError(sample, "has no pixels here")
 
 
 @dataclass(frozen=True)
@@ -30,6 +35,7 @@ class Pool:
         samples: the whole version, for planners that look beyond the candidates.
         angle: where a sample's fingers point, degrees clockwise from up in [0, 360); ``None`` where not known.
         turned: whether a sample is flagged ``rotation``.
+        film: sample id -> its pixels at full size, for planners that measure; planning itself decodes no film.
     """
 
     rows: Sequence[SampleRow]
@@ -38,10 +44,14 @@ class Pool:
     samples: Sequence[SampleRow] = ()
     angle: Callable[[SampleRow], float | None] = _unknown
     turned: Callable[[SampleRow], bool] = lambda row: False
+    film: Callable[[str], Film] = _no_film
 
 
 class Planner(Protocol):
-    """A frozen dataclass of options with a class name ``operator``, its ``version``, and this one method."""
+    """A frozen dataclass of options with a class name ``operator``, its ``version``, and this one method.
+
+    One whose children must have files, because they are slow to render, also says ``always_files``.
+    """
 
     operator: str
     version: int

@@ -14,7 +14,7 @@ import numpy as np
 
 from augment.plan.base import Pool, positive
 from augment.plan.draw import draw
-from augment.plan.fields import field_of, nodes_of
+from augment.plan.fields import gentle_field, nodes_of
 from curate.errors import UsageError
 from curate.sample.geometry import frame, identity
 from curate.sample.recipe import Placement, Recipe
@@ -51,7 +51,7 @@ class Elastic:
             values = drawn.rng.normal(0, self.strength * max(size) / SPREAD, (self.lattice + 3, self.lattice + 3, 2))
             basis = _basis(nodes_of(self.lattice), self.lattice)
             grid = np.einsum("ri,cj,ijk->rck", basis, basis, values)
-            place = Placement.of(parent.id, identity(), frame(*size), field=field_of(grid, size))
+            place = Placement.of(parent.id, identity(), frame(*size), field=gentle_field(grid, size))
             yield Recipe(self.operator, self.version, drawn.seed, size, (place,))
 
 

@@ -7,7 +7,7 @@ import numpy as np
 from curate.sample.recipe import Field
 from curate.sample.warp import steepness
 
-STEEPEST = 0.7
+STEEPEST = 0.8
 """A planned field changes by at most this many pixels a pixel; from 1 on it could fold."""
 
 
@@ -16,18 +16,21 @@ def nodes_of(lattice: int) -> int:
     return 6 * lattice + 1
 
 
-def field_of(grid: np.ndarray, size: tuple[int, int]) -> Field:
-    """A field from displacements at its nodes, weakened where it would be too steep.
+def field_of(grid: np.ndarray) -> Field:
+    """A field from displacements at its nodes, in thousandths of a pixel.
 
     Args:
-        grid: float64 (rows, cols, 2), output pixels. size: (width, height) of the output.
+        grid: float64 (rows, cols, 2), output pixels.
     """
-    rows, cols = grid.shape[:2]
-    field = _field(grid, rows, cols)
-    steep = steepness(field, size)
-    return field if steep <= STEEPEST else _field(grid * (STEEPEST / steep), rows, cols)
+    short = np.round(grid, 3) + 0.0
+    return Field(*grid.shape[:2], tuple(short[..., 0].ravel().tolist()), tuple(short[..., 1].ravel().tolist()))
 
 
-def _field(grid: np.ndarray, rows: int, cols: int) -> Field:
-    short = np.round(grid, 3) + 0.0  # a thousandth of a pixel
-    return Field(rows, cols, tuple(short[..., 0].ravel().tolist()), tuple(short[..., 1].ravel().tolist()))
+def gentle_field(grid: np.ndarray, size: tuple[int, int]) -> Field:
+    """The same, weakened where it would be too steep.
+
+    Args:
+        size: (width, height) of the output.
+    """
+    steep = steepness(field_of(grid), size)
+    return field_of(grid if steep <= STEEPEST else grid * (STEEPEST / steep))

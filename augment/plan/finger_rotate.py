@@ -11,12 +11,13 @@ import shapely
 
 from augment.plan.base import Pool, positive
 from augment.plan.draw import draw
-from augment.plan.fields import field_of
+from augment.plan.fields import STEEPEST, field_of
 from curate.errors import UsageError
 from curate.presets import FINGERS, THUMB
 from curate.sample.annotation import Annotation
 from curate.sample.geometry import frame, identity
 from curate.sample.recipe import Field, Placement, Recipe
+from curate.sample.warp import steepness
 
 NAMES = dict(zip(("thumb", "index", "middle", "ring", "little"), (THUMB, *FINGERS), strict=True))
 NODES = 41
@@ -85,7 +86,7 @@ def turn_field(joint: np.ndarray, bones: np.ndarray, angle: float, falloff: floa
     """A field that turns what lies in one direction from a joint, and less and less of what lies beside it.
 
     The share of the turn depends on the direction alone, as seen from the joint: so it can fade out over a gap that
-    is narrow at the root and wide at the tip without folding.
+    is narrow at the root and wide at the tip without folding; a turn that would be too steep is made smaller.
 
     Args:
         joint: (2,). bones: (n, 2) vertices that turn as they are. angle: degrees clockwise. falloff: degrees.
@@ -94,12 +95,16 @@ def turn_field(joint: np.ndarray, bones: np.ndarray, angle: float, falloff: floa
     axis = np.angle(rays.mean())
     far = np.abs(rays) > 0.25 * np.abs(rays).max()  # close to the joint every direction is the finger's
     beside = np.degrees(np.angle(rays[far] * np.exp(-1j * axis)))
-    middle = np.radians((beside.min() + beside.max()) / 2 + angle) + axis
+    middle = (beside.min() + beside.max()) / 2
     half = (beside.max() - beside.min()) / 2 + MARGIN
     x, y = np.meshgrid(np.linspace(-0.5, size[0] - 0.5, NODES), np.linspace(-0.5, size[1] - 0.5, NODES))
     place = (x - joint[0]) + 1j * (y - joint[1])
-    off = np.abs(np.degrees(np.angle(place * np.exp(-1j * middle))))
-    fade = np.clip((half + falloff - off) / falloff, 0, 1)
-    share = fade * fade * (3 - 2 * fade)
-    moved = place * np.exp(-1j * np.radians(angle) * share) - place
-    return field_of(np.stack([moved.real, moved.imag], axis=-1), size)
+    while True:
+        off = np.abs(np.degrees(np.angle(place * np.exp(-1j * (axis + np.radians(middle + angle))))))
+        fade = np.clip((half + falloff - off) / falloff, 0, 1)
+        share = fade * fade * (3 - 2 * fade)
+        moved = place * np.exp(-1j * np.radians(angle) * share) - place
+        field = field_of(np.stack([moved.real, moved.imag], axis=-1))
+        if steepness(field, size) <= STEEPEST:
+            return field
+        angle *= 0.9  # a smaller turn is still a turn; a weakened displacement would not be
