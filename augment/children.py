@@ -87,7 +87,7 @@ def plan_job(
         raise UsageError("--seed", f"{seed} is not in [0, 2^63)")
     parents = select_parents(source, job.selection, reader)
     angle, turned = orientation_of(source, reader), turned_in(source)
-    pool = Pool(parents, reader.annotations, warn, source.samples, angle, turned)
+    pool = Pool(parents, reader.annotations, warn, source.samples, angle, turned, reader.film)
     n = len(parents) if job.n is None else job.n
     rows: dict[str, SampleRow] = {}
     known = source.by_id

@@ -82,11 +82,9 @@ def _run(jobs: Sequence, what: str, common: Common) -> int:
 
     outcome = make(
         Manifest.find(common.data), jobs, common.seed, common.source, common.name, common.virtual, common.workers,
-        progress(what),
+        progress(what), warn,
     )
     version = outcome.version
-    for text in outcome.warnings:
-        warn(text)
     if common.json:
         told = ("made", "resumed", "existed", "left", "slivers")
         facts = {k: getattr(outcome, k) for k in told}

@@ -50,6 +50,7 @@ def make(
     virtual: bool = False,
     workers: int = 1,
     progress: Progress = lambda items, total: items,
+    tell: Callable[[str], None] = lambda text: None,
 ) -> Outcome:
     """Run one or several operators on a version and name the result as a new version.
 
@@ -61,10 +62,14 @@ def make(
         virtual: no files; whoever reads a child renders it from its parents.
         workers: processes; any number gives the same bytes.
         progress: wraps the iteration over finished children, to show it.
+        tell: told what a user should know of the plan, before the files are made.
 
     Raises:
         CarpusError: the manifest is as it was, and what was finished is kept for the next try.
     """
+    slow = next((j.planner.operator for j in jobs if getattr(j.planner, "always_files", False)), None)
+    if virtual and slow:
+        raise UsageError("--virtual", f"children of {slow} always have files: they are too slow to render at reading")
     step = _step(jobs, seed, virtual)
     with writing(manifest.root):
         manifest = Manifest.open(manifest.path)  # as it is now that nobody else writes
@@ -76,7 +81,12 @@ def make(
         if target in manifest.head["versions"]:
             raise UsageError("--name", f"version {target} exists and versions never change")
         warnings: list[str] = []
-        rows = plan_children(jobs, parent, seed, warnings.append)
+
+        def warn(text: str) -> None:
+            warnings.append(text)
+            tell(text)
+
+        rows = plan_children(jobs, parent, seed, warn)
         if virtual:
             finished, resumed = rows, 0
         else:
