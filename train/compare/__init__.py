@@ -8,15 +8,26 @@ For the command line and for scripts::
     Comparison.to_dict() -> dict              what ``train diff --json`` prints
     write_report(comparison, out: Path) -> Path   report.html, .json, .csv and .md in a folder; returns the page
     print_table(comparison, console) -> None      the terminal table, at most 100 columns (console: rich)
+    compare_runs(..., reader=Path, groups={...})  second reading as a ceiling; groups of classes
+    check_claims(comparison, ["Pisiform>=+0.01"]) -> [Checked(claim, shown, why)]    exit 1 when one is not shown
+    rank_runs([a, b, c, ...], margin=...) -> Ranking; print_ranking(ranking, console); Ranking.to_dict();
+        each of Ranking.comparisons can go to write_report
+    plan(comparison, "overall") -> Power; print_power(power, console); Power.to_dict()       (``train power``)
 
 All errors are ``CarpusError`` with one clear line.
 """
 
 from __future__ import annotations
 
+from train.compare.check import Checked, check_claims
 from train.compare.comparison import compare_arms, compare_runs
+from train.compare.power import Power, plan, print_power
+from train.compare.rank import Ranking, print_ranking, rank_runs
 from train.compare.report import json_of, write_report
 from train.compare.result import Comparison, Line
 from train.compare.text import print_table
 
-__all__ = ["Comparison", "Line", "compare_arms", "compare_runs", "json_of", "print_table", "write_report"]
+__all__ = [
+    "Checked", "Comparison", "Line", "Power", "Ranking", "check_claims", "compare_arms", "compare_runs", "json_of",
+    "plan", "print_power", "print_ranking", "print_table", "rank_runs", "write_report",
+]  # fmt: skip

@@ -5,20 +5,22 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from curate.errors import UsageError
+from curate.manifest.store import Version
 from curate.software import versions_of_libraries
 from train.compare.arm import Arm, read_arm
 from train.compare.estimate import Difference, difference, holm
+from train.compare.groups import groups_of
+from train.compare.reader import reader_agreement
 from train.compare.recipe import check_alike
-from train.compare.result import Comparison, Film, Line, Side
+from train.compare.result import Comparison, Film, Line, Side, Subgroup
 from train.compare.source import lineage, manifest_of, open_version
+from train.compare.subgroups import subgroup_masks
 from train.compare.tables import Patients, macro, ordered_like
 
 TIE = 0.001
@@ -36,6 +38,7 @@ def compare_runs(
     seed: int = 0,
     confidence: float = 0.95,
     groups: Mapping[str, Sequence[str]] | None = None,
+    reader: Path | None = None,
 ) -> Comparison:
     """Compare two arms: did what changed from A to B help, which bones, how sure.
 
@@ -45,7 +48,8 @@ def compare_runs(
         margin: Dice; a bone whose whole interval lies within it is equivalent.
         seed: of the pictures' choice of films where scores tie; the statistics draw nothing at random.
         confidence: of the intervals; verdicts hold at 1 - confidence over all bones together.
-        groups: name -> classes; from ``groups.yaml`` by default.
+        groups: name -> classes to add up; by default those of :mod:`train.compare.groups`.
+        reader: folder of a second reading of evaluation films (:mod:`train.compare.reader`).
 
     Raises:
         CarpusError: a run cannot be read or did not finish, or the two cannot be compared; names the difference.
@@ -55,7 +59,7 @@ def compare_runs(
     if not 0.5 <= confidence < 1:
         raise UsageError("--confidence", f"{confidence} is not between 0.5 and 1")
     first, second = read_arm(Path(a)), read_arm(Path(b))
-    return compare_arms(first, second, margin=margin, seed=seed, confidence=confidence, groups=groups)
+    return compare_arms(first, second, margin=margin, seed=seed, confidence=confidence, groups=groups, reader=reader)
 
 
 def compare_arms(
@@ -66,6 +70,7 @@ def compare_arms(
     seed: int = 0,
     confidence: float = 0.95,
     groups: Mapping[str, Sequence[str]] | None = None,
+    reader: Path | None = None,
 ) -> Comparison:
     """As :func:`compare_runs`, of arms already read."""
     notes = [*check_alike(first, second), *_seed_notes(first, second)]
@@ -86,7 +91,7 @@ def compare_arms(
         | _surface(patients, scores, first.present, k, fold, confidence)
         for k, (name, e, p) in enumerate(zip(first.classes, estimates, adjusted, strict=True))
     ]
-    found = _class_groups(first.classes) if groups is None else _checked_groups(groups, first.classes)
+    found = groups_of(first.classes, groups)
     sums = [
         _estimate(*(macro(t, [first.classes.index(c) for c in members]) for t in by_patient), fold)
         for members in found.values()
@@ -103,12 +108,16 @@ def compare_arms(
     lineages = [lineage(version) if version else () for version, _ in versions]
     same = first.record.get("version") == second.record.get("version")  # two arms of one version go by their folders
     names = [f"{arm.record.get('version') or ''} {arm.path.name}".strip() if same else None for arm in (first, second)]
+    readers = _readers(reader, versions[1][0] or versions[0][0])
+    for line in lines:
+        line["reader"], line["reader_n"] = readers.get(line["name"], (math.nan, 0))
     n_whole = int(first.present.any(axis=1).sum())
     return Comparison(
         a=_side(first, names[0], lineages[0]), b=_side(second, names[1], lineages[1]),
         n_images=len(first.images), n_groups=len(patients.names), margin=margin, confidence=confidence, seed=seed,
         classes=tuple(Line(**line) for line in lines), groups=tuple(group_lines),
         overall=Line(**_line("overall", whole, whole.strict_p, n_whole, alpha, alpha, margin)),
+        subgroups=_subgroups(versions[1][0], first, patients, scores["dice"], fold, confidence),
         films=_films(first, scores["dice"]), differences=_differences(first, second), notes=tuple(notes),
         software=versions_of_libraries(LIBRARIES),
         run_folders=tuple(tuple(r.path for r in arm.runs if r.classes == first.classes) for arm in (first, second)),
@@ -157,7 +166,7 @@ def _line(
         "losses": int((d < -TIE).sum()),
         "detectable": e.detectable(first_step),
         "seed_share": e.seed_var / total if e.has_seeds and total > 0 else math.nan,
-        "per_patient": d,
+        "estimate": e,
     }
 
 
@@ -198,20 +207,25 @@ def _surface(
     return {"nsd_a": e.mean_a, "nsd_b": e.mean_b, "nsd_delta": e.delta, "nsd_ci": e.interval(confidence)}
 
 
-def _class_groups(classes: tuple[str, ...]) -> dict[str, list[str]]:
-    tables = yaml.safe_load(resources.files("train.compare").joinpath("groups.yaml").read_text(encoding="utf-8"))
-    for table in tables.values():
-        if set(classes) >= {c for members in table.values() for c in members}:
-            return table
-    return {}
+def _readers(reader: Path | None, version: Version | None) -> dict[str, tuple[float, int]]:
+    if reader is None:
+        return {}
+    if version is None:
+        raise UsageError("--reader", "needs the manifest of the runs, which is not here: it holds the first reading")
+    return reader_agreement(Path(reader), version)
 
 
-def _checked_groups(groups: Mapping[str, Sequence[str]], classes: tuple[str, ...]) -> dict[str, list[str]]:
-    for name, members in groups.items():
-        unknown = sorted(set(members) - set(classes))
-        if unknown or not members:
-            raise UsageError(f"group {name}", f"no such class: {', '.join(unknown)}" if unknown else "has no class")
-    return {name: list(members) for name, members in groups.items()}
+def _subgroups(
+    version: Version | None, first: Arm, patients: Patients, dice: tuple, fold: np.ndarray | None, confidence: float
+) -> tuple[Subgroup, ...]:
+    found = []
+    for name, films in (subgroup_masks(version, first.images, first.groups) if version else {}).items():
+        held = first.present & films[:, None]
+        every = list(range(len(first.classes)))
+        e = _estimate(*(macro(patients.means(d, held), every) for d in dice), fold)
+        low_high = e.interval(confidence)
+        found.append(Subgroup(name, int(films.sum()), e.n, e.mean_a, e.mean_b, e.delta, low_high))
+    return tuple(found)
 
 
 def _films(first: Arm, dice: tuple[np.ndarray, np.ndarray]) -> tuple[Film, ...]:

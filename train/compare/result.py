@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from train.compare.estimate import Difference
+
 VERDICTS = ("better", "worse", "equivalent", "inconclusive")
 
 
@@ -35,7 +37,7 @@ class Line:
         nsd_a, nsd_b, nsd_delta, nsd_ci: the same for NSD.
         hd95_a, hd95_b: medians over films where it is defined for every run of both arms.
         reader, reader_n: Dice between two readers of ``reader_n`` films; NaN where there is none.
-        per_patient: float64 (n_patients,), differences.
+        estimate: the statistics behind it; ``per_patient`` their differences.
     """
 
     name: str
@@ -67,13 +69,18 @@ class Line:
     hd95_b: float = math.nan
     reader: float = math.nan
     reader_n: int = 0
-    per_patient: np.ndarray = field(default_factory=lambda: np.empty(0), repr=False, compare=False)
+    estimate: Difference = field(default=None, repr=False, compare=False)
+
+    @property
+    def per_patient(self) -> np.ndarray:
+        """float64 (n_patients,), B - A of each patient."""
+        return self.estimate.per_patient
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values; NaN becomes ``None``; Dice to six decimals, p to four digits."""
         plain: dict[str, Any] = {}
         for key in self.__dataclass_fields__:
-            if key == "per_patient":
+            if key == "estimate":
                 continue
             value = getattr(self, key)
             if isinstance(value, tuple):

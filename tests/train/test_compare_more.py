@@ -1,0 +1,190 @@
+"""Claims, ranking, planning, the reader's ceiling and subgroups."""
+
+from __future__ import annotations
+
+import io
+import json
+import math
+import os
+import shutil
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from curate.errors import CarpusError, UsageError
+from curate.manifest.store import Manifest
+from tests.train.runfolders import make_arm
+from train.compare import check_claims, compare_runs, plan, print_power, print_ranking, rank_runs, write_report
+from train.compare.power import Variances, detectable, needed
+from train.compare.reader import reader_agreement
+
+FEW = ("Radius", "Ulna", "Pisiform")
+
+
+@pytest.fixture(scope="module")
+def arms(tmp_path_factory):
+    home, rng = tmp_path_factory.mktemp("more"), np.random.default_rng(4)
+    deltas = {"v1": 0.0, "v2": {"Pisiform": 0.05}, "v3": -0.04, "v4": 0.0}
+    return [make_arm(home / v, rng, classes=FEW, version=v, delta=d, seed_sd=0.001) for v, d in deltas.items()]
+
+
+@pytest.mark.parametrize(
+    ("claim", "shown"),
+    [
+        ("Pisiform>=+0.01", True),
+        ("Pisiform >= 0.049", False),
+        ("Pisiform>0", True),
+        ("Radius>=+0.01", False),
+        ("Radius>=-0.02", True),
+        ("Pisiform<=0.2", True),
+        ("Pisiform<0", False),
+        ("overall>=.001", True),
+        ("overall>=1e-3", True),
+    ],
+)
+def test_claims(arms, claim, shown):
+    checked = check_claims(compare_runs(*arms[:2]), [claim])[0]
+    assert (checked.claim, checked.shown) == (claim, shown)
+    assert "interval [" in checked.why
+
+
+def test_claims_share_the_error_and_bad_ones_are_refused(arms):
+    c = compare_runs(*arms[:2])
+    low = c.line("Pisiform").ci[0]
+    claim = f"Pisiform>={low - 1e-7:.7f}"
+    assert check_claims(c, [claim])[0].shown
+    assert not check_claims(c, [claim, "Radius>=-1"])[0].shown
+    with pytest.raises(UsageError, match="no class 'Fibula'"):
+        check_claims(c, ["Fibula>=0"])
+    with pytest.raises(UsageError, match="is no claim"):
+        check_claims(c, ["Pisiform is better"])
+
+
+def test_one_seed_shows_no_claim(arms):
+    c = compare_runs(arms[0] / "fold0-seed0", arms[1])
+    checked = check_claims(c, ["Pisiform>=-1"])[0]
+    assert not checked.shown
+    assert "seed variance not estimated" in checked.why
+
+
+def test_ranking_orders_arms_and_adjusts_over_all_of_them(arms):
+    ranking = rank_runs(arms)
+    names = [name for name, _, _ in ranking.order]
+    assert (names[0], names[-1]) == ("v2", "v3")
+    for alone, together in zip((compare_runs(arms[0], b) for b in arms[1:]), ranking.comparisons, strict=True):
+        for one, other in zip(alone.classes, together.classes, strict=True):
+            assert other.p == one.p
+            assert other.p_holm >= one.p_holm - 1e-12
+    console = Console(width=100, file=io.StringIO())
+    print_ranking(ranking, console)
+    text = console.file.getvalue()
+    assert "the reference" in text
+    assert "v2: better in Pisiform" in text
+    assert max(map(len, text.splitlines())) <= 100
+    json.dumps(ranking.to_dict(), allow_nan=False)
+    assert ranking.to_dict()["order"][0]["name"] == "v2"
+
+
+def test_ranking_refuses_one_arm_and_one_named_twice(arms):
+    with pytest.raises(UsageError, match="two arms or more"):
+        rank_runs(arms[:1])
+    with pytest.raises(UsageError, match="named twice"):
+        rank_runs([*arms[:2], arms[1]])
+
+
+def test_plan_falls_with_patients_and_seeds_and_agrees_with_the_report(arms):
+    c = compare_runs(*arms[:2])
+    found = plan(c, "Pisiform", patients=(12, 100), seeds=(2, 3, 10))
+    table = {(n, s): d for n, s, d in found.rows}
+    assert table[12, 3] > table[100, 3] > table[100, 10]
+    assert table[12, 2] > table[12, 3]
+    assert table[12, 3] == pytest.approx(c.line("Pisiform").detectable, rel=0.35)
+    console = Console(width=100, file=io.StringIO())
+    print_power(found, console)
+    assert "10 seeds" in console.file.getvalue()
+    with pytest.raises(UsageError, match="no class 'x'"):
+        plan(c, "x")
+    with pytest.raises(UsageError, match="needs two seeds"):
+        plan(compare_runs(arms[0] / "fold0-seed0", arms[1]))
+
+
+def test_seeds_needed():
+    v = Variances(training=0.003, response=0.005, residual=0.01)
+    (n1, few), (n2, many) = needed(v, 0.01, (5, 80), range(2, 40), 0.05)
+    assert (n1, n2) == (5, 80)
+    assert many < few
+    assert detectable(v, 80, many) <= 0.01 < detectable(v, 80, many - 1)
+    assert needed(v, 1e-6, (5,), (2, 3), 0.05) == [(5, None)]
+    assert math.isinf(detectable(v, 5, 1))
+
+
+def test_two_readers_of_real_films_agree_as_their_notes_say(real_data, tmp_path):
+    from curate.ingest import ingest
+
+    first = shutil.copytree(real_data / "hands29", tmp_path / "first")
+    version = ingest(first).version
+    found = reader_agreement(real_data / "hands29_second", version)
+    assert len(found) == 29
+    assert {n for _, n in found.values()} == {5}
+    fingers = np.mean([found[f"finger-{k}"][0] for k in range(1, 20)])
+    assert fingers == pytest.approx(0.980, abs=0.004)
+    assert found["Trapezoid"][0] == pytest.approx(0.90, abs=0.01)
+    assert found["Radius"][0] > 0.97  # the forearm ends sooner on one of the films, which is no disagreement
+
+
+def second_reading(version, folder, scale=0.5):
+    """The labels of a version again, in films shrunk about the origin, as another reader's folder."""
+    frames = ["second,first,a,b,c,d,e,f"]
+    for row in version.samples:
+        labels = json.loads((version.root / row.labels).read_text())
+        for a in labels["annotations"]:
+            a["points"] = [[x * scale, y * scale] for x, y in a["points"]]
+        film = (version.root / row.image).read_bytes()
+        for name, data in ((f"outputs_json/{row.id}.json", json.dumps(labels).encode()), (f"DCM/{row.id}.png", film)):
+            path = folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        frames.append(f"{row.id},{row.id},{1 / scale},0,0,0,{1 / scale},0")
+    (folder / "frames.csv").write_text("\n".join(frames) + "\n")
+    return folder
+
+
+def test_the_readers_ceiling_stands_in_the_report(tiny, tmp_path):
+    version = Manifest.find(tiny).version("v1")
+    films = [r for r in version.samples if r.labelled]
+    second = second_reading(version, tmp_path / "second")
+    rng = np.random.default_rng(0)
+    arms = []
+    for name in "ab":
+        arm = make_arm(tmp_path / name, rng, classes=version.classes, patients=len(films), films=1, absent=0)
+        for run in arm.iterdir():
+            for file in ("scores.csv", "run.json"):
+                text = (run / file).read_text()
+                for k, row in enumerate(films):
+                    text = text.replace(f"ID{k:03d}/image{k:03d}0,ID{k:03d}", f"{row.id},{row.group}")
+                    text = text.replace(f'"ID{k:03d}/image{k:03d}0"', f'"{row.id}"')
+                (run / file).write_text(text)
+            record = json.loads((run / "run.json").read_text())
+            record |= {"digest": version.digest, "manifest": os.path.relpath(version.manifest.path, run)}
+            (run / "run.json").write_text(json.dumps(record))
+        arms.append(arm)
+    c = compare_runs(*arms, reader=second)
+    assert {line.reader_n for line in c.classes} == {len(films)}
+    assert {round(line.reader, 3) for line in c.classes} == {1.0}
+    assert {s.name for s in c.subgroups} >= {"left hands", "right hands"} or c.subgroups == ()
+    assert 'class="ceiling"' in write_report(c, tmp_path / "out").read_text()
+    (second / "frames.csv").write_text("second,first,a,b,c,d,e,f\nx,y,1,0,0,0,1,0\n")
+    with pytest.raises(UsageError, match="names no film of v1"):
+        compare_runs(*arms, reader=second)
+    (second / "frames.csv").write_text("second,first\nx,y\n")
+    with pytest.raises(CarpusError, match="no column a"):
+        compare_runs(*arms, reader=second)
+    (second / "frames.csv").unlink()
+    with pytest.raises(CarpusError, match="no such file"):
+        compare_runs(*arms, reader=second)
+
+
+def test_a_reader_needs_the_manifest(arms):
+    with pytest.raises(UsageError, match="needs the manifest"):
+        compare_runs(*arms[:2], reader=arms[0])
