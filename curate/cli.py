@@ -46,6 +46,9 @@ def init(
     meta: Path | None = None,
     classes: Names = (),
     folds: int | None = None,
+    format: str | None = None,
+    tag_categories: Names = (),
+    group_by: str | None = None,
     workers: int = 1,
     json: Json = False,
 ) -> int:
@@ -54,16 +57,22 @@ def init(
     Args:
         folder: of the data set; DCM/ and outputs_json/ are looked for in it and in its train/.
         images: folder of pictures, when it is another.
-        labels: folder of label files, when it is another.
+        labels: folder of label files (or the one file), when it is another.
         meta: spreadsheet of the patients, when it is not meta_data.xlsx.
         classes: labels in order; by default the 29 bones of the hand, or what is found.
         folds: of the first split; by default min(5, patients / 3), at least 2.
+        format: competition, coco, labelme, cvat, datumaro, yolo, masks, multimasks, nnunet or geojson.
+        tag_categories: categories that say something of the picture, such as Ring: tags rather than classes.
+        group_by: a regular expression that finds the patient in a sample's id.
         workers: processes.
     """
     from curate.ingest import ingest
     from curate.terminal import print_json, progress, say, warn
 
-    done = ingest(folder, images, labels, meta, classes or None, None, folds, workers, progress("films"))
+    done = ingest(
+        folder, images, labels, meta, classes or None, None, folds, workers, progress("films"),
+        format, tag_categories, group_by,
+    )  # fmt: skip
     version = done.version
     if json:
         refused = [error.to_dict() for error in done.refused]

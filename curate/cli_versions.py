@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 from curate.options import Data, Json, Switch
 
@@ -49,7 +50,46 @@ def verify(
     return int(bool(found.problems))
 
 
+def export(
+    version: str,
+    out: Path,
+    /,
+    *,
+    format: str = "coco",
+    lossy: Switch = False,
+    ints: Switch = False,
+    identified: Switch = False,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Write a version in another tool's format: pictures and labels, nothing lost that is not said first.
+
+    Args:
+        version: which one.
+        out: a new folder.
+        format: competition, coco, labelme, cvat, datumaro, yolo, masks, multimasks, nnunet or geojson.
+        lossy: write also where the format cannot hold all; what is lost is counted either way.
+        ints: whole-numbered vertices.
+        identified: keep what DICOM files say of the patient; by default their pictures alone are written.
+    """
+    from curate.export import export as work
+    from curate.manifest import Manifest
+    from curate.terminal import print_json, progress, say, warn
+
+    done = work(Manifest.find(data).version(version), out, format, lossy, ints, identified, progress("export"))
+    if json:
+        print_json(done.to_dict())
+        return 0
+    say(f"{done.samples} samples of {version} in {out}, as {format}")
+    for phrase in done.told():
+        warn(f"lost: {phrase}")
+    if done.left_out:
+        warn(f"{done.left_out} films dropped from training were left out")
+    return 0
+
+
 COMMANDS: dict[str, Callable[..., int]] = {
+    "export": export,
     "verify": verify,
 }
 """What ``curate.cli`` registers."""

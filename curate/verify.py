@@ -10,7 +10,7 @@ from typing import Any
 
 from curate.errors import CarpusError, LeakError, ManifestError
 from curate.files import digest_bytes, inside
-from curate.formats.provenance import source_of
+from curate.formats.provenance import digest_source, source_of
 from curate.manifest import Manifest, SampleRow, Version
 from curate.manifest.commit import version_digest
 from curate.manifest.head import NAME, seal_fault
@@ -100,8 +100,15 @@ class FileCheck:
         source = source_of(data)
         if source is None or source in self._sources:
             return []
-        self._bytes(*source, self._sources.setdefault(source, []))
-        return self._sources[source]
+        problems = self._sources[source] = []
+        name, digest = source
+        try:
+            if digest_source(inside(self.root, name)) != digest:
+                problems.append(Problem(name, "changed", "labels were imported from it and it has changed since"))
+        except (CarpusError, OSError) as error:
+            what = error.detail if isinstance(error, CarpusError) else error.strerror or str(error)
+            problems.append(Problem(name, "missing", f"labels were imported from it: {what}"))
+        return problems
 
     def sample(self, row: SampleRow, known: Mapping[str, SampleRow]) -> list[Problem]:
         """Hash and read one sample's files, and check its identity against them or against its recipe and parents.

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from curate.errors import CarpusError, ImageError, LabelError, UsageError
+from curate.formats.base import Item
 from curate.sample.image import SUFFIXES
 
 
@@ -15,6 +16,7 @@ class Found:
 
     Attributes:
         id: path below the image folder without the suffix. group: the patient. delivered: ``"train"`` or ``"test"``.
+        item, source_digest, format: what another format says of it, the digest of its source, and that format's name.
     """
 
     id: str
@@ -22,6 +24,9 @@ class Found:
     image: Path
     labels: Path | None
     delivered: str
+    item: Item | None = None
+    source_digest: str | None = None
+    format: str | None = None
 
 
 def find_folders(root: Path) -> tuple[Path | None, Path | None, Path | None]:

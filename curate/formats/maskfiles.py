@@ -1,0 +1,165 @@
+"""PNG masks: one index a pixel (Pascal VOC's way), or one binary file a class, which keeps overlaps.
+
+Masks hold pixels, not vertices: what is read back from them is the exact outline of the pixels.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterable, Sequence
+from io import BytesIO
+from pathlib import Path
+from urllib.parse import quote, unquote
+
+import cv2
+import numpy as np
+from PIL import Image as PillowImage
+
+from curate.errors import CarpusError, LabelError, UsageError
+from curate.files import write_atomically
+from curate.formats.base import Exported, Holds, Item, Pictures, Reading, Shape, label_name
+from curate.formats.masks import polygons, trace
+from curate.sample.image import read_bytes, read_header
+from curate.sample.raster import coverage
+
+VOID = 255
+"""Pixels of this index are "not known" where eight bits are indexed, as in Pascal VOC: of no class."""
+
+CLASSES = "classes.txt"
+"""One class a line; the first is index 1."""
+
+
+def read_index(path: Path) -> np.ndarray:
+    """The indices of a mask: unsigned integers of shape (height, width); a palette's own, not its colours.
+
+    Raises:
+        LabelError: not a picture of one channel.
+    """
+    data = read_bytes(path)
+    header = read_header(data, path)
+    if header.truncated:
+        raise LabelError(path, f"is truncated or damaged: it {header.truncated}")
+    try:
+        with warnings.catch_warnings(), PillowImage.open(BytesIO(data)) as picture:
+            warnings.simplefilter("ignore")
+            values = np.asarray(picture)
+    except (OSError, SyntaxError, ValueError, EOFError) as error:
+        raise LabelError(path, f"cannot be decoded: {error}") from None
+    if values.ndim != 2 or (values.dtype.kind not in "ub" and values.dtype != np.int32):
+        raise LabelError(path, "is not a mask of one index a pixel")
+    return values.astype(np.uint32)
+
+
+def write_index(path: Path, values: np.ndarray) -> None:
+    """Write indices as PNG of 8 or 16 bits."""
+    done, data = cv2.imencode(".png", values.astype(np.uint8 if values.max(initial=0) < 256 else np.uint16))
+    assert done
+    write_atomically(path, data.tobytes())
+
+
+def index_plane(sample: Exported, classes: Sequence[str]) -> np.ndarray:
+    """One index a pixel, 0 where nothing is; where annotations overlap the later class in the list is on top."""
+    plane = np.zeros((sample.size[1], sample.size[0]), np.uint16)
+    for shape in sorted(sample.shapes, key=lambda s: classes.index(s.label)):
+        plane[coverage(polygons(shape.parts), sample.size)] = classes.index(shape.label) + 1
+    return plane
+
+
+def shapes_of(plane: np.ndarray, names: Sequence[str], path: Path) -> tuple[Shape, ...]:
+    """One shape a class of an index plane; an index without a name is refused."""
+    shapes = []
+    for value in np.unique(plane):
+        if value == 0 or (value == VOID and len(names) < VOID):
+            continue
+        if value > len(names):
+            raise LabelError(path, f"index {value} is not in {CLASSES}, which has {len(names)} classes")
+        name = names[int(value) - 1]
+        shapes.append(Shape(name, trace(plane == value, path), name))
+    return tuple(shapes)
+
+
+def read_classes(root: Path) -> list[str]:
+    """The classes of a folder of masks.
+
+    Raises:
+        UsageError: they are not listed.
+    """
+    path = root / CLASSES
+    if not path.is_file():
+        raise UsageError(path, "is missing: one class a line, the first is index 1")
+    lines = read_bytes(path).decode("utf-8", "replace").splitlines()
+    return [label_name(line, path) for line in lines if line.strip()]
+
+
+class IndexMasks:
+    """``images/X.png``, ``masks/X.png`` and ``classes.txt``."""
+
+    name = "masks"
+    holds = Holds(overlap=False, several=False, vertices=False)
+
+    def read(self, root: Path, images: Path | None, labels: Path | None) -> Reading:
+        reading = Reading(classes=read_classes(root))
+        pictures, masks = Pictures(images or root / "images"), Pictures(labels or root / "masks")
+        for picture in pictures.paths:
+            path = masks.of(picture.relative_to(pictures.folder).with_suffix("").as_posix())
+            try:
+                shapes = None if path is None else shapes_of(read_index(path), reading.classes, path)
+                reading.items.append(Item(pictures.name(picture), picture, path, shapes))
+            except CarpusError as error:
+                reading.refused.append(error)
+        return reading
+
+    def image_name(self, sample: str, split: str, suffix: str) -> str:
+        return f"images/{sample}{suffix}"
+
+    def write(self, out: Path, samples: Iterable[Exported], classes: Sequence[str]) -> None:
+        for sample in samples:
+            if sample.labelled:
+                write_index(out / f"masks/{sample.id}.png", index_plane(sample, classes))
+        write_atomically(out / CLASSES, "".join(f"{name}\n" for name in classes).encode())
+
+
+class ClassMasks:
+    """``images/X.png`` and ``masks/X/CLASS.png``, 255 inside; names are percent-encoded where a file system minds."""
+
+    name = "multimasks"
+    holds = Holds(several=False, vertices=False)
+
+    def read(self, root: Path, images: Path | None, labels: Path | None) -> Reading:
+        reading = Reading(classes=read_classes(root) if (root / CLASSES).is_file() else [])
+        pictures, masks = Pictures(images or root / "images"), labels or root / "masks"
+        for picture in pictures.paths:
+            folder = masks / picture.relative_to(pictures.folder).with_suffix("")
+            try:
+                shapes = self._shapes(folder) if folder.is_dir() else None
+                reading.items.append(
+                    Item(pictures.name(picture), picture, folder if shapes is not None else None, shapes)
+                )
+            except CarpusError as error:
+                reading.refused.append(error)
+        used = sorted({s.label for i in reading.items for s in i.shapes or ()})
+        reading.classes += [n for n in used if n not in reading.classes]
+        return reading
+
+    def _shapes(self, folder: Path) -> tuple[Shape, ...]:
+        shapes = []
+        for path in sorted(folder.glob("*.png")):
+            name = label_name(unquote(path.stem), path)
+            plane = read_index(path) > 0
+            if plane.any():
+                shapes.append(Shape(name, trace(plane, path), name))
+        return tuple(shapes)
+
+    def image_name(self, sample: str, split: str, suffix: str) -> str:
+        return f"images/{sample}{suffix}"
+
+    def write(self, out: Path, samples: Iterable[Exported], classes: Sequence[str]) -> None:
+        for sample in samples:
+            if not sample.labelled:
+                continue
+            (out / "masks" / sample.id).mkdir(parents=True, exist_ok=True)
+            for name in {s.label for s in sample.shapes}:
+                regions = [polygons(s.parts) for s in sample.shapes if s.label == name]
+                plane = np.any([coverage(region, sample.size) for region in regions], axis=0)
+                write_index(out / "masks" / sample.id / f"{quote(name, safe=' ')}.png", plane.astype(np.uint8) * 255)
+        write_atomically(out / CLASSES, "".join(f"{name}\n" for name in classes).encode())
