@@ -71,6 +71,8 @@ class Exporter:
         self.version, self.target, self.ints = version, target, ints
         self.reader = SampleReader(version)
         self.losses: Counter[str] = Counter()
+        films = (r for r in version.samples if r.is_original and r.image is not None)
+        self._patients = {r.group for r in films if r.image.lower().endswith(".dcm")}
 
     def shapes(self, row: SampleRow) -> tuple[Shape, ...]:
         """One sample's shapes; what is lost is added to ``losses``."""
@@ -85,6 +87,13 @@ class Exporter:
             shapes = _one_polygon_a_class(shapes)
         self._count(shapes, self.target.holds)
         return shapes
+
+    def group(self, row: SampleRow) -> str:
+        """A patient's name for other eyes: that of a DICOM file is replaced by a digest, any other stays."""
+        return "+".join(
+            digest_bytes(f"{self.version.digest}\n{group}".encode())[7:19] if group in self._patients else group
+            for group in row.group.split("+")
+        )
 
     def _whole_numbers(self, shape: Shape) -> Shape:
         parts = []
@@ -191,10 +200,9 @@ def _written(
         if Path(name).suffix != suffix or exporter.target.holds.grey:
             data = encode_png(exporter.reader.image(row.id))
         write_atomically(partial / name, data)
-        yield Exported(
-            row.id, name, (row.width, row.height), exporter.shapes(row), row.labelled, row.group, row.fold, row.split,
-            row.tags,
-        )  # fmt: skip
+        shapes, group = exporter.shapes(row), row.group if identified else exporter.group(row)
+        size = (row.width, row.height)
+        yield Exported(row.id, name, size, shapes, row.labelled, group, row.fold, row.split, row.tags)
 
 
 def _picture(exporter: Exporter, row: SampleRow, identified: bool) -> tuple[bytes, str]:

@@ -24,6 +24,7 @@ from curate.manifest.splits import default_folds, make_split
 from curate.manifest.store import Version
 from curate.manifest.strata import strata_of
 from curate.presets import HAND_BONES
+from curate.sample import dicom
 from curate.sample.image import decode, read_bytes
 from curate.sample.labelfile import read_labels
 
@@ -72,6 +73,7 @@ def _read_one(found: Found, root: Path, classes: tuple[str, ...] | None) -> tupl
             "repairs": (),
             "side": None,
             "fingers_deg": None,
+            "dicom": dicom.about(data, Path(relative)) if dicom.is_dicom(data) else {},
         }
         if found.item is not None and found.item.shapes is not None:
             found = replace(found, labels=_imported(found, root, facts["size"]))
@@ -118,16 +120,19 @@ def _side_in_name(stem: str) -> str | None:
 def _row(facts: dict, meta: dict[int, dict]) -> SampleRow:
     found: Found = facts["found"]
     about = dict(meta.get(patient_number(found.group), {})) if meta else {}
+    told = dict(facts["dicom"])
+    patient, side = told.pop("patient", None), told.pop("side", None)
+    about |= told
     if facts["fingers_deg"] is not None:
         about["fingers_deg"] = round(facts["fingers_deg"], 2)
     return SampleRow(
         id=found.id,
         image=facts["image"],
         labels=facts["labels"],
-        group=found.group,
+        group=patient or found.group,
         fold=None,
         split="train",
-        side=facts["side"] or _side_in_name(found.image.stem),
+        side=facts["side"] or side or _side_in_name(found.image.stem),
         width=facts["size"][0],
         height=facts["size"][1],
         digest=original_digest(facts["file"], facts["label_file"]),
@@ -197,20 +202,21 @@ def ingest(
     step |= {"group_by": group_by} if group_by else {}
     with writing(root):
         results = joblib.Parallel(n_jobs=workers, return_as="generator", batch_size=1 if workers > 1 else "auto")(jobs)
-        rows, repairs, names = [], [], {}
+        rows, repairs, names, delivered = [], [], {}, set()
         for facts, error in progress(results, len(found)):
             if error is not None:
                 refused.append(error)
                 continue
             rows.append(_row(facts, about))
             repairs += facts["repairs"]
+            delivered |= {rows[-1].group} if facts["found"].delivered == "test" else set()
             names.update(dict.fromkeys(facts["names"]))
         refused.sort(key=lambda e: (e.path or "", e.detail))
         if not rows:
             lines = "; ".join(str(e) for e in refused[:3])
             raise ManifestError(root, f"holds no film that can be read{': ' + lines if lines else ''}")
         strata = strata_of(rows)
-        frozen = frozenset(f.group for f in found if f.delivered == "test") & set(strata)
+        frozen = frozenset(delivered)
         count = folds or default_folds(len(strata) - len(frozen))
         fold_of = make_split(strata, count, 0.0, 0, frozen, strict=False)
         version = commit_version(

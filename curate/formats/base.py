@@ -147,7 +147,7 @@ class Pictures:
     def __init__(self, folder: Path):
         self.folder = folder
         self.paths = sorted(
-            p for p in folder.rglob("*") if p.suffix.lower() in (*SUFFIXES, ".dcm") and not p.name.startswith(".")
+            p for p in folder.rglob("*") if p.suffix.lower() in SUFFIXES and not p.name.startswith(".")
         )
         self._by_path = {p.relative_to(folder).as_posix(): p for p in self.paths}
         self._by_stem: dict[str, Path] = {}

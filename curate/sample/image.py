@@ -20,12 +20,13 @@ from PIL import UnidentifiedImageError
 
 from curate.errors import ImageError
 from curate.files import write_atomically
+from curate.sample import dicom
 
 MAX_PIXELS = 200_000_000
 """A picture that claims more is refused before it is decoded (a 14,000 x 14,000 film still enters)."""
 
 MAX_BYTES = 1 << 31
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm")
 
 
 @dataclass(frozen=True)
@@ -117,6 +118,9 @@ def read_header(data: bytes, path: Path) -> Header:
     Raises:
         ImageError: not a picture, or more than ``MAX_PIXELS`` pixels.
     """
+    if dicom.is_dicom(data):
+        width, height, bits, frames = dicom.shape(data, path)
+        return Header("DICOM", width, height, "L", bits, frames, None)
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit here is ours and raises
@@ -149,6 +153,8 @@ def to_uint8(values: np.ndarray) -> np.ndarray:
 
 
 def _decode(data: bytes, header: Header, path: Path) -> np.ndarray:
+    if header.format == "DICOM":
+        return dicom.pixels(data, path)
     pixels = None
     if header.mode != "CMYK":
         with contextlib.suppress(cv2.error):

@@ -1,0 +1,133 @@
+"""DICOM pictures: the pixels as a viewer shows them, and the little of the header that a data set needs.
+
+Needs pydicom (``pip install 'carpus[dicom]'``), imported here only.
+"""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from curate.errors import ImageError
+
+MAX_PIXELS = 200_000_000
+_KEYS = ("PatientID", "PatientSex", "PatientAge", "Laterality", "ImageLaterality", "PatientOrientation", "ViewPosition")
+
+
+def is_dicom(data: bytes) -> bool:
+    """Whether bytes are a DICOM file: 128 bytes of anything, then ``DICM``."""
+    return data[128:132] == b"DICM"
+
+
+def _dataset(data: bytes, path: Path, pixels: bool) -> Any:
+    try:
+        pydicom = importlib.import_module("pydicom")
+    except ImportError:
+        raise ImageError(path, "is DICOM, which needs pydicom: pip install 'carpus[dicom]'") from None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # files that break a rule of value lengths are common, and readable
+            return pydicom.dcmread(BytesIO(data), stop_before_pixels=not pixels)
+    except (pydicom.errors.InvalidDicomError, *FAULTS) as error:
+        raise ImageError(path, f"is not DICOM that can be read: {_line(error)}") from None
+
+
+FAULTS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError)
+"""What pydicom raises on files that are broken or packed in a way that no decoder here knows."""
+
+
+def _line(error: BaseException) -> str:
+    return " ".join(str(error).split())[:160] or type(error).__name__
+
+
+def shape(data: bytes, path: Path) -> tuple[int, int, int, int]:
+    """(width, height, bits, frames) that the header states, no pixel decoded.
+
+    Raises:
+        ImageError: not readable, no picture in it, or more than ``MAX_PIXELS`` pixels.
+    """
+    header = _dataset(data, path, pixels=False)
+    try:
+        width, height = int(header.Columns), int(header.Rows)
+        bits, frames = int(header.BitsStored), int(header.get("NumberOfFrames") or 1)
+    except FAULTS:
+        raise ImageError(path, "is DICOM without a picture") from None
+    if width * height * max(frames, 1) > MAX_PIXELS:
+        raise ImageError(path, f"is refused before decoding: {width} x {height} is more than {MAX_PIXELS} pixels")
+    return width, height, bits, frames
+
+
+def pixels(data: bytes, path: Path) -> np.ndarray:
+    """The first frame as a viewer shows it: uint8 array of shape (height, width), bright where dense.
+
+    The modality's scale and then the VOI window (or its table) of the file are applied, MONOCHROME1 is turned over.
+    Without a window the whole range of the values is used. Pixels are not turned by the patient's orientation: labels
+    are drawn on the stored rows and columns.
+
+    Raises:
+        ImageError: refused, or packed in a way that needs a decoder that is not installed.
+    """
+    shape(data, path)
+    dataset = _dataset(data, path, pixels=True)
+    tools = importlib.import_module("pydicom.pixels")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            values = dataset.pixel_array
+            if int(dataset.get("NumberOfFrames") or 1) > 1:
+                values = values[0]
+            if int(dataset.get("SamplesPerPixel") or 1) > 1:
+                values = values @ np.array([0.299, 0.587, 0.114])
+            else:
+                values = tools.apply_voi_lut(tools.apply_modality_lut(values, dataset), dataset, index=0)
+    except FAULTS as error:
+        raise ImageError(path, f"cannot be decoded: {_line(error)}") from None
+    values = np.asarray(values, dtype=np.float64)
+    if values.ndim != 2 or not np.isfinite(values).all():
+        raise ImageError(path, "does not decode to a grey picture")
+    low, high = _range(dataset, values)
+    grey = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
+    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
+        grey = 1 - grey
+    return np.rint(grey * 255).astype(np.uint8)
+
+
+def _range(dataset: Any, values: np.ndarray) -> tuple[float, float]:
+    """The values shown as black and white: after a window the range of the stored bits, rescaled; else what occurs.
+
+    Source: DICOM PS3.3 C.11.2.1.2, as pydicom applies it.
+    """
+    if "WindowCenter" not in dataset or "VOILUTSequence" in dataset:
+        return float(values.min()), float(values.max())
+    bits, signed = int(dataset.BitsStored), bool(int(dataset.get("PixelRepresentation") or 0))
+    low, high = (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1) - 1) if signed else (0.0, 2.0**bits - 1)
+    slope, intercept = float(dataset.get("RescaleSlope") or 1), float(dataset.get("RescaleIntercept") or 0)
+    return low * slope + intercept, high * slope + intercept
+
+
+def about(data: bytes, path: Path) -> dict[str, Any]:
+    """What the header says of patient and film, each only where known: patient, age, sex, side, orientation, view."""
+    header = _dataset(data, path, pixels=False)
+    told = {key: str(header.get(key)).strip() for key in _KEYS if header.get(key) not in (None, "")}
+    facts: dict[str, Any] = {}
+    if "PatientID" in told:
+        facts["patient"] = told["PatientID"][:200]
+    if (age := re.fullmatch(r"0*(\d+)Y", told.get("PatientAge", ""))) is not None:
+        facts["age"] = int(age.group(1))
+    if (sex := {"M": "male", "F": "female"}.get(told.get("PatientSex", ""))) is not None:
+        facts["sex"] = sex
+    laterality = told.get("ImageLaterality") or told.get("Laterality") or ""
+    if (side := {"L": "left", "R": "right"}.get(laterality)) is not None:
+        facts["side"] = side
+    orientation = header.get("PatientOrientation")
+    if orientation:
+        facts["orientation"] = "\\".join(map(str, orientation)) if not isinstance(orientation, str) else orientation
+    if "ViewPosition" in told:
+        facts["view"] = told["ViewPosition"]
+    return facts
