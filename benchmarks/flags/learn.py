@@ -1,16 +1,17 @@
-"""Train the network that the detectors share: ``python -m benchmarks.flags.learn --data ../shared/data/radiographs``.
+"""Train the networks that the detectors share: ``python -m benchmarks.flags.learn --data ../shared/data/radiographs``.
 
-Two networks are trained, each on one half of the studies; a film of this set is only ever judged by the network
-that did
-not see its study, a new film by both. Needs torch (extra ``train``); about 25 minutes for each half on one core.
+Each kind of network is trained twice, on one half of the studies each; a film of this set is only ever judged by the
+networks that did not see its study, a new film by both. Needs torch (extra ``train``); half an hour on one core
+for all.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,11 +20,11 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from benchmarks.flags.marks import Marked, load_marked, split_half
-from benchmarks.flags.sample import IGNORE, Source, picture_and_target
-from curate.flags.net import DENSE, GLOBAL, prepare
+from benchmarks.flags.halves import halves_of
+from benchmarks.flags.marks import Marked
+from benchmarks.flags.sample import DENSE, IGNORE, Source, picture_and_target
+from curate.flags.net import GESTALT, METAL, STRIDE, Kind, prepare
 
-WIDTHS = (16, 32, 64, 96, 128)
 WEIGHTS = Path(__file__).resolve().parents[2] / "curate" / "flags" / "weights"
 
 
@@ -32,33 +33,37 @@ def _conv(i: int, o: int, stride: int = 1) -> nn.Sequential:
 
 
 class Net(nn.Module):
-    """The network of ``curate.flags.net`` in torch."""
+    """A network of ``curate.flags.net`` in torch."""
 
-    def __init__(self):
+    def __init__(self, kind: Kind):
         super().__init__()
-        before = (8, *WIDTHS[:-1])
-        self.down = nn.ModuleList(
-            nn.Sequential(_conv(i, o, 1 if k == 0 else 2), _conv(o, o))
-            for k, (i, o) in enumerate(zip(before, WIDTHS, strict=True))
-        )
-        self.side = nn.ModuleList(nn.Conv2d(w, 48, 1) for w in WIDTHS[1:])
+        self.kind, widths = kind, kind.widths
+        blocks = []
+        for k, (i, o) in enumerate(zip((8, *widths[:-1]), widths, strict=True)):
+            blocks.append(nn.Sequential(_conv(i, o, 1 if k == 0 else 2), _conv(o, o)))
+        self.down = nn.ModuleList(blocks)
+        self.side = nn.ModuleList(nn.Conv2d(w, 48, 1) for w in widths[1:])
         self.head = _conv(48, 48)
-        self.out = nn.Conv2d(48, len(DENSE), 1)
-        self.whole = nn.Sequential(nn.Linear(2 * (WIDTHS[3] + WIDTHS[4]), 48), nn.ReLU(), nn.Linear(48, len(GLOBAL)))
+        self.out = nn.Conv2d(48, len(kind.dense), 1)
+        pooled = 2 * (widths[-1] + widths[-2])
+        self.whole = (
+            nn.Sequential(nn.Linear(pooled, 48), nn.ReLU(), nn.Linear(48, len(kind.whole))) if kind.whole else None
+        )
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor | None]:
         x = F.pixel_unshuffle(x, 2)
         levels = []
         for block in self.down:
             x = block(x)
             levels.append(x)
-        pooled = torch.cat(
-            [levels[4].mean((2, 3)), levels[4].amax((2, 3)), levels[3].mean((2, 3)), levels[3].amax((2, 3))], 1
-        )
-        p = self.side[3](levels[4])
-        for k in (2, 1, 0):
+        p = self.side[-1](levels[-1])
+        for k in range(len(self.side) - 2, -1, -1):
             p = self.side[k](levels[k + 1]) + F.interpolate(p, scale_factor=2.0, mode="nearest")
-        return self.out(self.head(p)), self.whole(pooled)
+        dense = self.out(self.head(p))
+        if self.whole is None:
+            return dense, None
+        pooled = torch.cat([f((2, 3)) for level in levels[:-3:-1] for f in (level.mean, level.amax)], 1)
+        return dense, self.whole(pooled)
 
 
 def folded(net: Net) -> dict[str, np.ndarray]:
@@ -79,47 +84,94 @@ def folded(net: Net) -> dict[str, np.ndarray]:
     for k, side in enumerate(net.side):
         out[f"side{k + 1}.w"], out[f"side{k + 1}.b"] = side.weight[:, :, 0, 0].T, side.bias
     out["out.w"], out["out.b"] = net.out.weight[:, :, 0, 0].T, net.out.bias
-    for k in (0, 2):
+    for k in (0, 2) if net.whole is not None else ():
         out[f"whole.{k // 2}.w"], out[f"whole.{k // 2}.b"] = net.whole[k].weight.T, net.whole[k].bias
     return {k: v.detach().numpy().astype(np.float16) for k, v in out.items()}
 
 
-def batch_of(sources, weights, side, n, rng):
-    images, dense, valid, whole = [], [], [], []
-    for _ in range(n):
-        picture, target = picture_and_target(sources, weights, side, rng)
-        images.append(prepare(picture, side))
-        full = [np.zeros((len(DENSE), side // 4, side // 4), np.float32) for _ in range(2)]
-        _, h, w = target.dense.shape
-        full[0][:, :h, :w], full[1][:, :h, :w] = target.dense, target.valid
-        if target.whole[0] == 0:
-            full[1][:6, h:, :] = 1
-            full[1][:6, :, w:] = 1
-        dense.append(full[0])
-        valid.append(full[1])
-        whole.append(target.whole)
+def _tensors(images: list, dense: list, valid: list, whole: list) -> tuple[torch.Tensor, ...]:
     x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()).contiguous(memory_format=torch.channels_last)
     return x, *(torch.from_numpy(np.stack(v)) for v in (dense, valid, whole))
 
 
-def loss_of(out, whole_out, dense, valid, whole) -> torch.Tensor:
-    """Cross-entropy and Dice on the maps, the same on each map's strongest cells, squared error on directions."""
-    y, v, z = dense[:, :6], valid[:, :6], out[:, :6]
-    weight = v * (1 + y * torch.tensor([6.0, 6.0, 1.0, 10.0, 0.0, 0.0])[None, :, None, None])
-    cross = (F.binary_cross_entropy_with_logits(z, y, reduction="none") * weight).sum((0, 2, 3)) / v.sum(
-        (0, 2, 3)
-    ).clamp(min=1)
-    p = torch.sigmoid(z) * v
-    dice = 1 - (2 * (p * y).sum((0, 2, 3)) + 20) / (p.sum((0, 2, 3)) + (y * v).sum((0, 2, 3)) + 20)
-    top = torch.where(v[:, :4] > 0, z[:, :4], -20.0).flatten(2).topk(10, 2).values.mean(2)
-    area = (y[:, :4] * v[:, :4]).sum((2, 3))
-    known = ((area == 0) | (area >= 6)) & (v[:, :4].mean((2, 3)) > 0.3)
-    image = F.binary_cross_entropy_with_logits(top, (area > 0).float(), reduction="none")
-    image = (image * known).sum() / known.sum().clamp(min=1)
-    turn = (((out[:, 6:8] - dense[:, 6:8]) ** 2) * valid[:, 6:8]).sum() / valid[:, 6].sum().clamp(min=1)
+def _padded(target, side: int, channels: list[int]) -> tuple[np.ndarray, np.ndarray]:
+    """Target and validity of some channels on the whole square; beyond the film there is nothing, and that is
+    learnt too."""
+    dense, valid = (np.zeros((len(channels), side // STRIDE, side // STRIDE), np.float32) for _ in range(2))
+    _, h, w = target.dense.shape
+    dense[:, :h, :w], valid[:, :h, :w] = target.dense[channels], target.valid[channels]
+    for k, channel in enumerate(channels):
+        if target.whole[0] == 0 and not DENSE[channel].startswith("direction"):
+            valid[k, h:, :] = valid[k, :, w:] = 1
+    return dense, valid
+
+
+def gestalt_batch(sources, weights, n, rng) -> tuple[torch.Tensor, ...]:
+    """Whole films, small."""
+    channels = [DENSE.index(name) for name in GESTALT.dense]
+    rows = []
+    for _ in range(n):
+        picture, target = picture_and_target(sources, weights, GESTALT.side, (0.1, 0.1, 0.3, 0.0), rng)
+        rows.append((prepare(picture, GESTALT.side), *_padded(target, GESTALT.side, channels), target.whole))
+    return _tensors(*zip(*rows, strict=True))
+
+
+CROP = 128
+
+
+def metal_batch(sources, weights, n, rng) -> tuple[torch.Tensor, ...]:
+    """Crops of sharp films: on things, on markers, and on what else is bright."""
+    channels = [DENSE.index(name) for name in METAL.dense]
+    rows = []
+    while len(rows) < n:
+        picture, target = picture_and_target(sources, weights, METAL.side, (0.45, 0.45, 0.08, 0.25), rng)
+        if target.whole[0] == 1:
+            continue
+        x = prepare(picture, METAL.side)
+        dense, valid = _padded(target, METAL.side, channels)
+        spots = []
+        for k in range(len(channels)):
+            there = np.argwhere(dense[k] * valid[k] > 0)
+            spots += [there[i] for i in rng.integers(len(there), size=3 if k < 2 else 1)] if len(there) else []
+        hat = cv2.morphologyEx(picture, cv2.MORPH_TOPHAT, np.ones((15, 15), np.uint8))
+        bright = np.argwhere(hat >= max(np.percentile(hat, 98), 1))
+        spots += [bright[i] / STRIDE for i in rng.integers(len(bright), size=3)] if len(bright) else []
+        for spot in spots:
+            at = (np.array(spot) * STRIDE + rng.uniform(-40, 40, 2) - CROP / 2) / STRIDE
+            r, c = np.clip(at, 0, (METAL.side - CROP) // STRIDE).astype(int)
+            cells = (slice(None), slice(r, r + CROP // STRIDE), slice(c, c + CROP // STRIDE))
+            pixels = (slice(r * STRIDE, r * STRIDE + CROP), slice(c * STRIDE, c * STRIDE + CROP))
+            rows.append((x[pixels], dense[cells], valid[cells], target.whole))
+    return _tensors(*zip(*rows[:n], strict=True))
+
+
+def gestalt_loss(out, said, dense, valid, whole) -> torch.Tensor:
+    """Cross-entropy on maps and on statements about the whole, squared error on directions."""
+    y, v, z = dense[:, :3], valid[:, :3], out[:, :3]
+    cross = (F.binary_cross_entropy_with_logits(z, y, reduction="none") * v).sum((0, 2, 3)) / v.sum((0, 2, 3)).clamp(
+        min=1
+    )
+    turn = (((out[:, 3:5] - dense[:, 3:5]) ** 2) * valid[:, 3:5]).sum() / valid[:, 3].sum().clamp(min=1)
     told = whole != IGNORE
-    said = F.binary_cross_entropy_with_logits(whole_out, whole.clamp(min=0), reduction="none")
-    return 4 * cross.sum() + 0.5 * dice.sum() + image + 1.5 * turn + (said * told).sum() / told.sum().clamp(min=1)
+    each = F.binary_cross_entropy_with_logits(said, whole.clamp(min=0), reduction="none") * told
+    statements = each.sum(0) / told.sum(0).clamp(min=1)
+    return 3 * cross.sum() + 1.5 * turn + statements.sum() + _strongest(z[:, 2:], y[:, 2:], v[:, 2:], 12)
+
+
+def _strongest(z, y, v, n: int) -> torch.Tensor:
+    """Cross-entropy of whether a thing is there at all, told by its strongest cells."""
+    top = torch.where(v > 0, z, -15.0).flatten(2).topk(n, 2).values.mean(2)
+    area = (y * v).sum((2, 3))
+    known = ((area == 0) | (area >= n / 2)) & (v.mean((2, 3)) > 0.3)
+    each = F.binary_cross_entropy_with_logits(top, (area > 0).float(), reduction="none") * known
+    return (each.sum(0) / known.sum(0).clamp(min=1)).sum()
+
+
+def metal_loss(out, said, dense, valid, whole) -> torch.Tensor:
+    """Cross-entropy on maps, things weighed up, and on their strongest cells."""
+    weight = valid * (1 + 4 * dense)
+    cross = F.binary_cross_entropy_with_logits(out, dense, reduction="none") * weight
+    return 4 * (cross.sum((0, 2, 3)) / weight.sum((0, 2, 3)).clamp(min=1)).sum() + _strongest(out, dense, valid, 8)
 
 
 def film_weights(films: list[Marked]) -> np.ndarray:
@@ -131,59 +183,73 @@ def film_weights(films: list[Marked]) -> np.ndarray:
     return np.array(base) / np.sum(base)
 
 
-def train(films: list[Marked], seed: int, plan: list[tuple[int, int]], log) -> Net:
-    """Train on ``films``; plan: (side, steps) stages, batches of 16, AdamW, one-cycle rate."""
+@dataclass(frozen=True)
+class Recipe:
+    """How one kind of network is trained."""
+
+    kind: Kind
+    work: int
+    batch: Callable
+    loss: Callable
+    n: int
+    steps: int
+
+
+RECIPES = {
+    "gestalt": Recipe(GESTALT, 256, gestalt_batch, gestalt_loss, 24, 4000),
+    "metal": Recipe(METAL, 640, metal_batch, metal_loss, 32, 2500),
+}
+
+
+def train(
+    recipe: Recipe, films: list[Marked], seed: int, minutes: float, log: Callable[[str], None]
+) -> tuple[Net, int]:
+    """Train on ``films`` for so many steps or minutes, whichever is less: AdamW, a rate that warms up and falls to
+    nothing."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    net = Net().to(memory_format=torch.channels_last)
+    net = Net(recipe.kind).to(memory_format=torch.channels_last)
     sources, weights = [Source(f) for f in films], film_weights(films)
-    total = sum(n for _, n in plan)
-    optimiser = torch.optim.AdamW(net.parameters(), 2e-3, weight_decay=1e-2)
-    rate = torch.optim.lr_scheduler.OneCycleLR(optimiser, 3e-3, total_steps=total, pct_start=0.1)
-    average = {k: v.clone() for k, v in net.state_dict().items()}
-    start, step, smooth = time.time(), 0, None
-    for side, n in plan:
-        for _ in range(n):
-            x, *targets = batch_of(sources, weights, side, 16, rng)
-            loss = loss_of(*net(x), *targets)
-            optimiser.zero_grad()
-            loss.backward()
-            nn.utils.clip_grad_norm_(net.parameters(), 2.0)
-            optimiser.step()
-            rate.step()
-            step += 1
-            keep = min(0.99, step / (step + 10))
-            for k, v in net.state_dict().items():
-                average[k] = average[k] * keep + v * (1 - keep) if v.is_floating_point() else v
-            smooth = loss.item() if smooth is None else 0.95 * smooth + 0.05 * loss.item()
-            if step % 50 == 0:
-                log(f"step {step}/{total} side {side} loss {smooth:.3f} {time.time() - start:.0f} s")
-    net.load_state_dict(average)
-    return net.eval()
-
-
-def studies_of(data: Path) -> dict[str, str]:
-    """Film name -> study, from tags.csv and plain.csv."""
-    return {r["file"]: r["study"] for name in ("tags.csv", "plain.csv") for r in csv.DictReader((data / name).open())}
+    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)
+    start, step, done, smooth = time.time(), 0, 0.0, None
+    while done < 1:
+        done = max(step / recipe.steps, (time.time() - start) / (60 * minutes))
+        rate = 3e-3 * min(1, (step + 1) / 80) * max(0.5 * (1 + np.cos(np.pi * min(done, 1))), 0.003)
+        for group in optimiser.param_groups:
+            group["lr"] = rate
+        x, *targets = recipe.batch(sources, weights, recipe.n, rng)
+        loss = recipe.loss(*net(x), *targets)
+        optimiser.zero_grad()
+        loss.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 2.0)
+        optimiser.step()
+        step += 1
+        smooth = loss.item() if smooth is None else 0.97 * smooth + 0.03 * loss.item()
+        if step % 50 == 0:
+            log(
+                f"{recipe.kind.side} px: step {step}, {100 * done:.0f}%, loss {smooth:.3f}, {time.time() - start:.0f} s"
+            )
+    return net.eval(), step
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/radiographs"))
-    parser.add_argument("--half", type=int, choices=(0, 1), help="only the network trained on this half")
-    parser.add_argument("--steps", type=int, nargs=2, default=(800, 250), help="steps at 256 px and at 384 px")
+    parser.add_argument("--half", type=int, choices=(0, 1), help="only the networks trained on this half")
+    parser.add_argument("--kind", choices=sorted(RECIPES), help="only this kind of network")
+    parser.add_argument("--minutes", type=float, default=60, help="most time for each network")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
-    films = load_marked(args.data)
-    halves = split_half(films, studies_of(args.data))
     args.out.mkdir(parents=True, exist_ok=True)
-    for half in (0, 1) if args.half is None else (args.half,):
-        mine = [f for f in films if halves[f.name] == half]
-        net = train(mine, half, [(256, args.steps[0]), (384, args.steps[1])], lambda text: print(text, flush=True))
-        note = {"half": half, "films": sorted(f.name for f in mine), "steps": list(args.steps)}
-        np.savez_compressed(args.out / f"half{half}.npz", note=np.array(json.dumps(note)), **folded(net))
+    for name in RECIPES if args.kind is None else (args.kind,):
+        films, _, halves = halves_of(args.data, RECIPES[name].work)
+        for half in (0, 1) if args.half is None else (args.half,):
+            mine = [f for f in films if halves[f.name] == half]
+            net, steps = train(RECIPES[name], mine, half, args.minutes, lambda text: print(text, flush=True))
+            note = {"kind": name, "half": half, "steps": steps, "films": sorted(f.name for f in mine)}
+            np.savez_compressed(args.out / f"{name}{half}.npz", note=np.array(json.dumps(note)), **folded(net))
 
 
 if __name__ == "__main__":

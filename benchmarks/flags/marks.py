@@ -9,8 +9,6 @@ import cv2
 import numpy as np
 
 MARKS = Path(__file__).with_name("marks.txt")
-WORK = 640
-"""Longest side of a film while it is composed and warped."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Limb:
 
 @dataclass
 class Marked:
-    """A film reduced to at most ``WORK`` pixels, its marks scaled with it."""
+    """A film reduced in size, its marks scaled with it."""
 
     name: str
     gray: np.ndarray
@@ -49,15 +47,16 @@ def fingers_degrees(limb: Limb) -> float:
     return float(np.degrees(np.arctan2(dx, -dy)) % 360)
 
 
-def load_marked(data: Path, marks: Path = MARKS) -> list[Marked]:
-    """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``)."""
+def load_marked(data: Path, work: int = 640, marks: Path = MARKS) -> list[Marked]:
+    """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``), at most ``work`` pixels
+    long."""
     films = []
     for line in marks.read_text().splitlines():
         if line.startswith("#") or not line.strip():
             continue
         name, region, *marked = line.split()
         gray = cv2.imread(str(data / name), cv2.IMREAD_GRAYSCALE)
-        scale = min(1.0, WORK / max(gray.shape))
+        scale = min(1.0, work / max(gray.shape))
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
         if "v" in region:
             gray = 255 - gray

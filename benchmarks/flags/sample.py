@@ -10,10 +10,13 @@ import numpy as np
 
 from benchmarks.flags import metal
 from benchmarks.flags.marks import Limb, Marked, arm_mask, box_mask, hand_mask
-from curate.flags.net import DENSE, STRIDE
+from curate.flags.net import STRIDE
 
 Rng = np.random.Generator
+Chances = tuple[float, float, float, float]
 THINGS = ("jewellery", "implant", "cast", "nail-art")
+DENSE = (*THINGS, "hand", "forearm", "direction-x", "direction-y", "marker")
+"""Channels of a target: of these each network learns its own."""
 IGNORE = -1.0
 
 
@@ -21,8 +24,8 @@ IGNORE = -1.0
 class Target:
     """What the network should say of one picture.
 
-    dense: float32 (channels of DENSE, h, w) with the two components of the direction last; valid: the same shape,
-    0 where not to be learnt; whole: float32 of GLOBAL's length, IGNORE where it cannot be told.
+    dense: float32 (len(DENSE), h, w); valid: the same shape,
+    0 where not to be learnt; whole: float32, one for each of GESTALT's statements, IGNORE where it cannot be told.
     """
 
     dense: np.ndarray
@@ -191,12 +194,12 @@ def _compose_implant(source, limb, hand, arm, unit, rng) -> tuple[np.ndarray, np
     return layer, layer > 0.25
 
 
-def composed(source: Source, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """The film with things composed in, float32 grey values, and its planes."""
+def composed(source: Source, chances: Chances, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    """The film with things composed in, each with its chance, float32 grey values; and its planes."""
     gray = source.film.gray.astype(np.float32)
     planes = source.planes
     top = float(max(np.percentile(gray, 99.8), 60) * rng.uniform(1.0, 1.5))
-    wanted = [k for k, p in zip(THINGS, (0.26, 0.24, 0.13, 0.1), strict=True) if rng.random() < p]
+    wanted = [k for k, p in zip(THINGS, chances, strict=True) if rng.random() < p]
     for kind in wanted:
         if kind == "cast" and planes[..., 2].any():
             continue
@@ -210,9 +213,9 @@ def composed(source: Source, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     return gray, planes
 
 
-def place(source: Source, size: tuple[int, int], rng: Rng) -> tuple[np.ndarray, Target, float]:
+def place(source: Source, size: tuple[int, int], chances: Chances, rng: Rng) -> tuple[np.ndarray, Target, float]:
     """Film -> float32 picture of ``size`` (w, h), its target, and the magnification over showing the whole film."""
-    gray, planes = composed(source, rng)
+    gray, planes = composed(source, chances, rng)
     height, width = gray.shape
     fit = min(size[0] / width, size[1] / height)
     limbs = [k for k in source.film.limbs if k.kind == "h"] or source.film.limbs
@@ -291,11 +294,11 @@ def _whole(source, planes, moved, scale, zoom) -> np.ndarray:
     return whole
 
 
-def _beside(sources: list[Source], size: tuple[int, int], rng: Rng) -> tuple[np.ndarray, Target]:
+def _beside(sources: list[Source], size: tuple[int, int], chances: Chances, rng: Rng) -> tuple[np.ndarray, Target]:
     """Two films on one plate, side by side or one above the other, with or without a strip between them."""
     upright = rng.random() < 0.75
     half = (size[0] // 2 // STRIDE * STRIDE, size[1]) if upright else (size[0], size[1] // 2 // STRIDE * STRIDE)
-    made = [place(s, half, rng) for s in sources]
+    made = [place(s, half, chances, rng) for s in sources]
     axis = 1 if upright else 0
     picture = np.concatenate([m[0] for m in made], axis)
     dense = np.concatenate([m[1].dense for m in made], axis + 1)
@@ -315,11 +318,14 @@ def _beside(sources: list[Source], size: tuple[int, int], rng: Rng) -> tuple[np.
     return picture, Target(dense, valid, np.array([0, no_hand, 1, IGNORE], np.float32))
 
 
-def _lit(picture: np.ndarray, rng: Rng) -> np.ndarray:
-    """Markers, collimation, exposure, blur, noise and compression; float32 -> uint8."""
+def _lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    """Markers, collimation, exposure, blur, noise and compression; float32 -> uint8, and the mask of the markers."""
     height, width = picture.shape
+    marked = np.zeros(picture.shape, bool)
     for _ in range(int(rng.choice([0, 0, 1, 1, 2, 3]))):
-        picture = metal.attenuate(picture, metal.marker(picture.shape, rng), 255.0)
+        layer = metal.marker(picture.shape, rng)
+        marked |= layer > 0.25
+        picture = metal.attenuate(picture, layer, 255.0)
     if rng.random() < 0.3:  # a collimator: black, or the bare plate white
         box = (
             (width * rng.uniform(0.42, 0.58), height * rng.uniform(0.42, 0.58)),
@@ -344,18 +350,25 @@ def _lit(picture: np.ndarray, rng: Rng) -> np.ndarray:
     out = np.clip(noisy, 0, 255).astype(np.uint8)
     if rng.random() < 0.3:
         out = cv2.imdecode(cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 92))])[1], 0)
-    return out
+    return out, marked
 
 
-def picture_and_target(sources: list[Source], weights: np.ndarray, side: int, rng: Rng) -> tuple[np.ndarray, Target]:
+def picture_and_target(
+    sources: list[Source], weights: np.ndarray, side: int, chances: Chances, rng: Rng
+) -> tuple[np.ndarray, Target]:
     """One training picture: uint8 (h, w) with its longer side ``side``, and its target on the grid of STRIDE pixels."""
     short = int(side * rng.uniform(0.55, 1.0)) // 16 * 16
     size = (short, side) if rng.random() < 0.65 else (side, short)
     if rng.random() < 0.1:
-        picture, target = _beside([sources[k] for k in rng.choice(len(sources), 2, p=weights)], size, rng)
+        two = [sources[k] for k in rng.choice(len(sources), 2, p=weights)]
+        picture, target = _beside(two, size, chances, rng)
     else:
-        picture, target, _ = place(sources[rng.choice(len(sources), p=weights)], size, rng)
-    out = _lit(picture, rng)
+        picture, target, _ = place(sources[rng.choice(len(sources), p=weights)], size, chances, rng)
+    out, marked = _lit(picture, rng)
+    h, w = target.dense.shape[1:]
+    cells = marked[: h * STRIDE, : w * STRIDE].reshape(h, STRIDE, w, STRIDE)
+    target.dense[8] = cells.any((1, 3))
+    target.valid[8] = target.valid[0]
     if rng.random() < 0.12:
         out = 255 - out
         target.valid[:] = 0

@@ -14,6 +14,9 @@ from curate.anatomy import side_of
 from curate.flags.skeleton import Model, model_of, model_to, relative
 from curate.sample.annotation import Annotation
 
+SECOND_READER = {"ID122": "ID005", "ID035": "ID006", "ID165": "ID004", "ID101": "ID007", "ID045": "ID008"}
+"""Patient in hands29_second -> the same patient in hands29."""
+
 OUT = Path(__file__).resolve().parents[2] / "curate" / "flags" / "skeleton.json"
 
 

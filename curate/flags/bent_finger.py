@@ -54,7 +54,7 @@ def look(film: Film) -> Finding:
     seen = film.seen
     if seen.chance("not-a-hand") > 0.5:
         return Finding(0.0, "There is no hand whose fingers could be bent.")
-    score = float(sigmoid(float(seen.whole[3]) - HALF))
+    score = float(sigmoid(seen.whole["bent"] - HALF))
     return Finding(score, "The fingers are bent or seen from the side." if score >= 0.5 else "The fingers lie flat.")
 
 

@@ -36,6 +36,11 @@ class FilmDetector:
     look: Callable[[Film], Finding | None]
     dear: bool = False
 
+    @property
+    def key(self) -> str:
+        """Name under which the finding is kept."""
+        return self.name
+
 
 @dataclass(frozen=True)
 class SetDetector:
@@ -55,6 +60,12 @@ class SetDetector:
     measure: Callable[[Film], Any]
     judge: Callable[[Sequence[Film], Sequence[Any]], Sequence[Finding | None]]
     dear: bool = False
+    kept_as: str = ""
+
+    @property
+    def key(self) -> str:
+        """Name under which the measure is kept; detectors that share a measure share the name."""
+        return self.kept_as or self.name
 
 
 Detector = FilmDetector | SetDetector

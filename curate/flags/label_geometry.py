@@ -21,7 +21,7 @@ THIN = 0.12
 CRUMB = 0.03
 """A part with less than this share of its class's area is a crumb left by a slip of the pen."""
 
-Z_HALF = 5.0
+Z_HALF = 4.0
 """Robust standard deviations of log area, by the median over a bone's neighbours, at which the score is 0.5."""
 
 
@@ -82,4 +82,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
     return findings
 
 
-DETECTOR = SetDetector("label-geometry", 1, 0.5, LABELS, regions, judge)
+DETECTOR = SetDetector("label-geometry", 1, 0.5, LABELS, regions, judge, kept_as="regions")

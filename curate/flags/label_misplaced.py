@@ -13,7 +13,7 @@ from curate.flags.film import Film
 from curate.flags.result import Finding
 from curate.flags.skeleton import BONES, Placing, load_model, off_place
 
-HALF = 11.0
+HALF = 12.0
 """Squared deviations from the neighbours' prediction (median over neighbours) at which the score is 0.5."""
 
 
@@ -51,4 +51,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
     return findings
 
 
-DETECTOR = SetDetector("label-misplaced", 1, 0.5, LABELS, regions, judge)
+DETECTOR = SetDetector("label-misplaced", 1, 0.5, LABELS, regions, judge, kept_as="regions")

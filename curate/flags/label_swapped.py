@@ -79,4 +79,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
     return findings
 
 
-DETECTOR = SetDetector("label-swapped", 1, 0.5, LABELS, regions, judge)
+DETECTOR = SetDetector("label-swapped", 1, 0.5, LABELS, regions, judge, kept_as="regions")

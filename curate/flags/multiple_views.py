@@ -13,7 +13,7 @@ HALF = 0.0
 
 def look(film: Film) -> Finding:
     """The network's judgement of the whole film."""
-    score = float(sigmoid(float(film.seen.whole[2]) - HALF))
+    score = float(sigmoid(film.seen.whole["multiple-views"] - HALF))
     said = "Two views or two hands lie on this film." if score >= 0.5 else "One view lies on this film."
     return Finding(score, said)
 

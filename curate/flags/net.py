@@ -1,6 +1,6 @@
-"""The small network that the detectors share, run in numpy: no deep-learning library is needed to flag films.
+"""The two small networks that the detectors share, run in numpy: no deep-learning library is needed to flag films.
 
-A fully convolutional encoder with lateral sums, trained by ``python -m benchmarks.flags.learn``; weights are plain
+Fully convolutional encoders with lateral sums, trained by ``python -m benchmarks.flags.learn``; weights are plain
 arrays in
 ``weights/*.npz`` (read without pickle). Batch normalisation is folded into the convolutions when the weights are
 written.
@@ -19,24 +19,48 @@ import numpy as np
 
 from curate.errors import CarpusError
 
-DENSE = ("jewellery", "implant", "cast", "nail-art", "hand", "forearm", "direction-x", "direction-y")
-GLOBAL = ("inverted", "not-a-hand", "multiple-views", "bent")
 STRIDE = 4
-"""Pixels of the network's input per cell of its output."""
+"""Pixels of a network's input per cell of its output."""
 
-SIDE = 384
-"""Longer side of the picture that the network sees."""
+
+@dataclass(frozen=True)
+class Kind:
+    """One of the two networks: what it sees and what it says.
+
+    Attributes:
+        side: longer side of the picture that it sees, in pixels. widths: channels of its levels, each half the
+        size of the last.
+        dense: what it says of each cell. whole: what it says of the film as a whole.
+    """
+
+    side: int
+    widths: tuple[int, ...]
+    dense: tuple[str, ...]
+    whole: tuple[str, ...] = ()
+
+
+GESTALT = Kind(
+    128,
+    (12, 24, 48, 72, 96),
+    ("hand", "forearm", "cast", "direction-x", "direction-y"),
+    ("inverted", "not-a-hand", "multiple-views", "bent"),
+)
+"""Sees the film small: what is on it, and which way it points."""
+
+METAL = Kind(448, (12, 24, 40, 56), ("jewellery", "implant", "nail-art", "marker"))
+"""Sees the film sharp: what shines on it."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """dense: float32 (len(DENSE), h, w), logits but for the last two; whole: float32 (len(GLOBAL),) logits."""
+    """dense: float32 (cells of ``Kind.dense``, h, w), logits but for directions; whole: float32, logits, may be
+    empty."""
 
     dense: np.ndarray
     whole: np.ndarray
 
 
-def prepare(gray: np.ndarray, side: int = SIDE) -> np.ndarray:
+def prepare(gray: np.ndarray, side: int) -> np.ndarray:
     """A gray uint8 (h, w) picture as the network's input: float32 (side, side, 2) in [0, 1], the picture in the
     upper left.
 
@@ -69,24 +93,25 @@ def _double(x: np.ndarray) -> np.ndarray:
 
 
 def forward(weights: Mapping[str, np.ndarray], x: np.ndarray) -> Output:
-    """Run the network on the output of ``prepare``; x (side, side, 2) with side a multiple of 32."""
+    """Run a network on the output of ``prepare``; x (side, side, 2) with side a multiple of 32."""
     h, w, _ = x.shape
     t = x.reshape(h // 2, 2, w // 2, 2, 2).transpose(0, 2, 4, 1, 3).reshape(h // 2, w // 2, 8)
     levels = []
-    for k in range(5):
+    while f"down{len(levels)}.0.w" in weights:
+        k = len(levels)
         t = _conv3(t, weights[f"down{k}.0.w"], weights[f"down{k}.0.b"], 1 if k == 0 else 2)
         t = _conv3(t, weights[f"down{k}.1.w"], weights[f"down{k}.1.b"])
         levels.append(t)
-    pooled = np.concatenate(
-        [levels[4].mean((0, 1)), levels[4].max((0, 1)), levels[3].mean((0, 1)), levels[3].max((0, 1))]
-    )
-    hidden = np.maximum(pooled @ weights["whole.0.w"] + weights["whole.0.b"], 0)
-    whole = hidden @ weights["whole.1.w"] + weights["whole.1.b"]
-    p = levels[4] @ weights["side4.w"] + weights["side4.b"]
-    for k in (3, 2, 1):
-        p = levels[k] @ weights[f"side{k}.w"] + weights[f"side{k}.b"] + _double(p)
+    p = 0.0
+    for k in range(len(levels) - 1, 0, -1):
+        p = levels[k] @ weights[f"side{k}.w"] + weights[f"side{k}.b"] + (_double(p) if k < len(levels) - 1 else 0.0)
     p = _conv3(p, weights["head.w"], weights["head.b"])
     dense = p @ weights["out.w"] + weights["out.b"]
+    whole = np.zeros(0, np.float32)
+    if "whole.0.w" in weights:
+        pooled = np.concatenate([f(level, (0, 1)) for level in levels[:-3:-1] for f in (np.mean, np.max)])
+        hidden = np.maximum(pooled @ weights["whole.0.w"] + weights["whole.0.b"], 0)
+        whole = hidden @ weights["whole.1.w"] + weights["whole.1.b"]
     return Output(dense.transpose(2, 0, 1), whole)
 
 

@@ -14,7 +14,7 @@ HALF = 0.0
 def look(film: Film) -> Finding:
     """The network's judgement of the whole film."""
     seen = film.seen
-    score = float(sigmoid(float(seen.whole[1]) - HALF))
+    score = float(sigmoid(seen.whole["not-a-hand"] - HALF))
     if score < 0.5:
         return Finding(score, "A hand is there.")
     share = 100 * float(seen.hand.mean())

@@ -11,23 +11,31 @@ from functools import cached_property
 import cv2
 import numpy as np
 
-from curate.flags.net import DENSE, GLOBAL, SIDE, STRIDE, forward, load_weights, prepare
+from curate.flags.net import GESTALT, METAL, STRIDE, Kind, forward, load_weights, prepare
 from curate.flags.result import Box
 
-NETWORKS = ("half0.npz", "half1.npz")
-"""Trained on one half of the marked studies each; their mean is used on new films."""
+HALVES = (0, 1)
+"""Each network was trained twice, on one half of the marked studies each; their mean is used on new films."""
 
-_networks: ContextVar[tuple[str, ...]] = ContextVar("networks", default=NETWORKS)
+_halves: ContextVar[tuple[int, ...]] = ContextVar("halves", default=HALVES)
 
 
 @contextmanager
-def only_networks(*names: str) -> Iterator[None]:
-    """Use these networks alone: how a film that one of them was trained on is judged by the other."""
-    token = _networks.set(names)
+def only_half(half: int) -> Iterator[None]:
+    """Use the networks trained on this half alone: how a film that the others were trained on is judged."""
+    token = _halves.set((half,))
     try:
         yield
     finally:
-        _networks.reset(token)
+        _halves.reset(token)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One map: float32 (h, w), logits or a direction's component; ``cell``: film pixels per cell."""
+
+    values: np.ndarray
+    cell: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,64 +43,64 @@ class Perception:
     """The networks' mean answer for one film.
 
     Attributes:
-        dense: float32 (len(DENSE), h, w) cut to the film: logits, and the two components of the direction to the
-        fingers.
-        whole: float32 (len(GLOBAL),) logits; "inverted" is of the film as it is, the others of the film as it
-        should be.
-        cell: film pixels per cell of ``dense``.
+        layers: name (of ``GESTALT.dense`` and ``METAL.dense``) -> map.
+        whole: name (of ``GESTALT.whole``) -> logit; "inverted" is of the film as it is, the others of it the right
+        way up.
     """
 
-    dense: np.ndarray
-    whole: np.ndarray
-    cell: float
+    layers: dict[str, Layer]
+    whole: dict[str, float]
 
     def chance(self, name: str) -> float:
-        """Probability in [0, 1] of a statement about the whole film, a name of GLOBAL."""
-        return float(sigmoid(self.whole[GLOBAL.index(name)]))
+        """Probability in [0, 1] of a statement about the whole film."""
+        return float(sigmoid(self.whole[name]))
 
     def layer(self, name: str) -> np.ndarray:
         """Probability in [0, 1] of a thing in each cell, float32 (h, w)."""
-        return sigmoid(self.dense[DENSE.index(name)])
+        return sigmoid(self.layers[name].values)
 
-    def strongest(self, name: str, cells: int = 10) -> float:
+    def strongest(self, name: str, cells: int = 8) -> float:
         """Logit of a thing being there at all: the mean of its strongest cells."""
-        logits = self.dense[DENSE.index(name)].ravel()
+        logits = self.layers[name].values.ravel()
         return float(np.partition(logits, -cells)[-cells:].mean()) if len(logits) > cells else float(logits.mean())
 
     def box(self, name: str, level: float = 0.5) -> Box | None:
         """Box, in film pixels, of the strongest connected patch of a thing; ``None`` where nothing reaches
         ``level``."""
-        layer = self.layer(name)
+        layer, cell = self.layer(name), self.layers[name].cell
         _, labels, stats, _ = cv2.connectedComponentsWithStats((layer > level).astype(np.uint8), connectivity=8)
         peak = np.unravel_index(int(layer.argmax()), layer.shape)
         if layer[peak] <= level:
             return None
         x, y, w, h, _ = stats[labels[peak]]
-        return tuple(float(v) * self.cell for v in (x, y, x + w, y + h))
+        return tuple(float(v) * cell for v in (x, y, x + w, y + h))
 
     @cached_property
     def hand(self) -> np.ndarray:
-        """bool (h, w): cells of the main hand, the largest patch."""
-        return largest_patch(self.layer("hand") > 0.5)
+        """bool (h, w): cells of the main hand, the largest patch; half as sure as usual where nothing is surer."""
+        for level in (0.5, 0.25):
+            patch = largest_patch(self.layer("hand") > level)
+            if patch.sum() >= MIN_HAND_CELLS:
+                return patch
+        return np.zeros_like(patch)
 
     def direction(self, cells: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
         """Mean direction over cells: x, y and its length (1: all agree and are sure)."""
         w = weight[cells]
         if not w.sum() > 0:
             return 0.0, 0.0, 0.0
-        x, y = (float((self.dense[k][cells] * w).sum() / w.sum()) for k in (6, 7))
+        x, y = (float((self.layers[f"direction-{k}"].values[cells] * w).sum() / w.sum()) for k in "xy")
         return x, y, float(np.hypot(x, y))
 
     @cached_property
     def fingers_deg(self) -> float | None:
         """Where the fingers of the main hand point, degrees clockwise from up in [0, 360); ``None`` without a hand."""
-        if self.hand.sum() < MIN_HAND_CELLS:
-            return None
         x, y, length = self.direction(self.hand, self.layer("hand"))
-        return degrees(x, y) if length > 0.2 else None
+        return degrees(x, y) if length > 0.1 else None
 
 
-MIN_HAND_CELLS = 25
+MIN_HAND_CELLS = 12
+"""Cells under which a patch is no hand."""
 
 
 def largest_patch(cells: np.ndarray) -> np.ndarray:
@@ -113,19 +121,24 @@ def sigmoid(value):
     return 1 / (1 + np.exp(-np.clip(value, -40, 40)))
 
 
-def _mean_forward(gray: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    x = prepare(gray)
-    outputs = [forward(load_weights(name)[0], x) for name in _networks.get()]
-    return np.mean([o.dense for o in outputs], 0), np.mean([o.whole for o in outputs], 0)
+def _mean(kind: Kind, gray: np.ndarray) -> tuple[dict[str, Layer], np.ndarray]:
+    x = prepare(gray, kind.side)
+    name = "gestalt" if kind is GESTALT else "metal"
+    outputs = [forward(load_weights(f"{name}{half}.npz")[0], x) for half in _halves.get()]
+    scale = kind.side / max(gray.shape)
+    h, w = (max(1, -(-round(s * scale) // STRIDE)) for s in gray.shape)
+    dense = np.mean([o.dense for o in outputs], 0)[:, :h, :w]
+    layers = {n: Layer(dense[k], STRIDE / scale) for k, n in enumerate(kind.dense)}
+    return layers, np.mean([o.whole for o in outputs], 0)
 
 
 def perceive(gray: np.ndarray) -> Perception:
     """Run the networks on a uint8 (h, w) film; one that looks inverted is turned back first."""
-    dense, whole = _mean_forward(gray)
-    if whole[0] > 0:
-        inverted = whole[0]
-        dense, whole = _mean_forward(255 - gray)
-        whole[0] = inverted
-    scale = SIDE / max(gray.shape)
-    h, w = (max(1, -(-round(s * scale) // STRIDE)) for s in gray.shape)
-    return Perception(dense[:, :h, :w], whole, STRIDE / scale)
+    layers, whole = _mean(GESTALT, gray)
+    inverted = float(whole[0])
+    if inverted > 0:
+        gray = 255 - gray
+        layers, whole = _mean(GESTALT, gray)
+    layers.update(_mean(METAL, gray)[0])
+    said = {n: float(v) for n, v in zip(GESTALT.whole, whole, strict=True)}
+    return Perception(layers, {**said, "inverted": inverted})

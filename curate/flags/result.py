@@ -78,6 +78,7 @@ class FilmFlags:
         flags: one for each detector that had something to say, flagged or not, in the order of the registry.
         measures: ``fingers_deg`` (degrees clockwise from up in [0, 360), or None) and other numbers by name.
         kept: per detector, its version and what it found or measured: what a later run need not do again.
+        asked: the detectors whose flags this holds; none before the judgements that need the whole set.
     """
 
     id: str
@@ -86,6 +87,7 @@ class FilmFlags:
     flags: list[Flag] = field(default_factory=list)
     measures: dict[str, Any] = field(default_factory=lambda: {"fingers_deg": None})
     kept: dict[str, dict[str, Any]] = field(default_factory=dict, repr=False)
+    asked: tuple[str, ...] = field(default=(), repr=False)
 
     @property
     def flagged(self) -> tuple[str, ...]:

@@ -26,7 +26,7 @@ def _kept(detector: Detector, known: FilmFlags | None, digest: str) -> object:
     """The stored answer of this detector, or MISSING."""
     if known is None or known.digest != digest:
         return MISSING
-    entry = known.kept.get(detector.name)
+    entry = known.kept.get(detector.key)
     return entry["found"] if entry is not None and entry["version"] == detector.version else MISSING
 
 
@@ -43,6 +43,8 @@ def _answer(detector: Detector, film: Film) -> object:
 def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | None) -> FilmFlags:
     result = FilmFlags(film.id, film.image, film.digest)
     for detector in detectors:
+        if detector.key in result.kept:
+            continue  # another detector asked for the same measure
         found = _kept(detector, known, film.digest)
         if found is MISSING:
             try:
@@ -50,7 +52,7 @@ def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | Non
             except CarpusError as error:
                 result.measures["faults"] = sorted({*result.measures.get("faults", ()), str(error)})
                 continue  # nothing is kept of it: another run may have more luck
-        result.kept[detector.name] = {"version": detector.version, "found": found}
+        result.kept[detector.key] = {"version": detector.version, "found": found}
     film.close()
     return result
 
@@ -90,7 +92,7 @@ def run_detectors(
         if each is not None:
             each(results[-1])
     for detector in detectors:
-        entries = [r.kept.get(detector.name, {"found": None})["found"] for r in results]
+        entries = [r.kept.get(detector.key, {"found": None})["found"] for r in results]
         if isinstance(detector, FilmDetector):
             findings = [None if e is None else Finding.from_dict(e) for e in entries]
         else:
@@ -102,4 +104,6 @@ def run_detectors(
                 kept_films[k].close()
         for result, finding in zip(results, findings, strict=True):
             _add(result, detector, finding)
+    for result in results:
+        result.asked = tuple(d.name for d in detectors)
     return results

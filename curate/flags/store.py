@@ -70,11 +70,9 @@ def _joined(old: FilmFlags | None, new: FilmFlags) -> FilmFlags:
     """The new result, with what other detectors said earlier of the same bytes."""
     if old is None or old.digest != new.digest:
         return new
-    judged = new.flags or not new.kept  # a journal's line has answers but no flags yet
-    flags = [f for f in old.flags if not judged or f.name not in new.kept] + new.flags
-    return FilmFlags(
-        new.id, new.image, new.digest, flags, {**old.measures, **_known(new.measures)}, {**old.kept, **new.kept}
-    )
+    flags = [f for f in old.flags if f.name not in new.asked] + new.flags
+    measures = {**old.measures, **_known(new.measures)}
+    return FilmFlags(new.id, new.image, new.digest, flags, measures, {**old.kept, **new.kept})
 
 
 def _known(measures: dict) -> dict:

@@ -1,0 +1,86 @@
+"""Every detector on real films, planted label errors, copies and phantoms: ``python -m benchmarks.flags``."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+import cv2
+
+from benchmarks.flags import labels, others, phantoms, real, speed, twins
+from benchmarks.flags.scores import HEADER, Result
+from benchmarks.flags.sheet import sheet
+from curate.flags import Film
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _picture(data: Path, results: list[Result], said: dict, out: Path) -> None:
+    """Missed films and false alarms of the reported half, on one sheet."""
+    entries = []
+    for r in results:
+        if r.where != "reported half":
+            continue
+        for kind, names in (("missed", r.missed), ("false alarm", r.false)):
+            for name in names:
+                flag = said[name].flag(r.flag)
+                entries.append((r.flag, kind, name, flag.score, flag.where))
+
+    def read(name: str):
+        film = Film(name, name, data / "radiographs" / name)
+        return film.gray if film.fault is None else None
+
+    cv2.imwrite(str(out / "missed-and-false.png"), sheet(entries, read))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data", type=Path, default=Path("../shared/data"))
+    parser.add_argument("--out", type=Path, default=Path("build/flags"))
+    parser.add_argument("--phantoms", type=int, default=60, help="phantom films; 0 for none")
+    parser.add_argument("--planted", type=int, default=5, help="planted errors of each kind for each labelled film")
+    args = parser.parse_args()
+    args.out.mkdir(parents=True, exist_ok=True)
+    found = real.run(args.data / "radiographs", _say)
+    results = real.results(found)
+    results += twins.results(args.data, _say)
+    planted, kinds = labels.results(args.data, args.planted, _say)
+    results += planted
+    if args.phantoms:
+        with tempfile.TemporaryDirectory() as folder:
+            results += phantoms.results(Path(folder), args.phantoms, 768, _say)
+    turned = {"reported half": real.orientation(found, 1 - real.TUNED), "all films": real.orientation(found)}
+    odd = real.truths(found)
+    baseline = {
+        "pyod": others.pyod(args.data / "radiographs", odd),
+        "cleanvision": others.cleanvision(args.data / "radiographs"),
+    }
+    rates = speed.rates(args.data / "hands29")
+    print(HEADER)
+    print("\n".join(r.row() for r in results))
+    for where, o in turned.items():
+        figures = f"n {o.n}, median error {o.median:.1f}, 90% under {o.p90:.1f} degrees"
+        print(f"fingers_deg      {where:<26} {figures}; wrong quadrant {o.wrong}")
+    print(labels.table(kinds))
+    for name, values in baseline.items():
+        print(f"{name}: {values or 'not installed (pip install ' + name + ')'}")
+    print("films a second on hands29:", {k: round(v, 1) for k, v in rates.items()})
+    _picture(args.data, results, found.said, args.out)
+    report = {
+        "results": [r.to_dict() for r in results],
+        "orientation": {k: o.to_dict() for k, o in turned.items()},
+        "planted": kinds,
+        "others": baseline,
+        "rates": rates,
+    }
+    (args.out / "flags.json").write_text(json.dumps(report, indent=1) + "\n")
+    print(f"figures and picture in {args.out}")
+
+
+if __name__ == "__main__":
+    main()

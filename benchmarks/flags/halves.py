@@ -1,0 +1,15 @@
+"""Which marked film belongs to which half: shared by training and benchmark, without torch."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+from benchmarks.flags.marks import Marked, load_marked, split_half
+
+
+def halves_of(data: Path, work: int = 640) -> tuple[list[Marked], dict[str, dict[str, str]], dict[str, int]]:
+    """The marked films, the rows of their tags by name, and the half of each."""
+    rows = {r["file"]: r for name in ("tags.csv", "plain.csv") for r in csv.DictReader((data / name).open())}
+    films = load_marked(data, work)
+    return films, rows, split_half(films, {name: row["study"] for name, row in rows.items()})

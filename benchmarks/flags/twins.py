@@ -1,0 +1,93 @@
+"""Near-duplicates: real ones (the same radiograph cropped, turned and scaled by others) and re-saved, shifted,
+cropped copies."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.flags.scores import Case, Result, judge
+from benchmarks.flags.skeleton import SECOND_READER
+from curate.flags import Film, films_from_folder, run_detectors
+
+
+def _known(data: Path) -> dict[str, set[str]]:
+    """Film -> names of the films that show the same exposure, by the data's own columns."""
+    rows = list(csv.DictReader((data / "radiographs/tags.csv").open()))
+    groups: list[set[str]] = []
+    for row in rows:
+        name = f"radiographs/{row['file']}"
+        if row["also_in"]:
+            number = int("".join(c for c in Path(row["file"]).stem if c.isdigit()) or 0)
+            groups.append({name, *_cut_from(data, row["also_in"], number)})
+        if row["duplicate_of"]:
+            groups.append({name, f"radiographs/images/{row['duplicate_of']}"})
+    second = {p.parent.name: p for p in (data / "hands29_second/DCM").rglob("*.png")}
+    for theirs, ours in SECOND_READER.items():
+        frontal = next((data / "hands29/DCM" / ours).glob("image1*.png"))
+        groups.append({second[theirs].relative_to(data).as_posix(), frontal.relative_to(data).as_posix()})
+    known: dict[str, set[str]] = {}
+    for group in groups:
+        for name in group:
+            known.setdefault(name, set()).update(group)
+    return known
+
+
+def _cut_from(data: Path, place: str, number: int) -> list[str]:
+    """Films in a patient's folder cut from this radiograph: the oblique one carries its number, the frontal one
+    does not."""
+    films = sorted((data / place.replace("hands29", "hands29/DCM")).glob("*.png"))
+    own = [p for p in films if p.stem.endswith(f"{number:09d}")]
+    oblique = [p for p in films if p.stem.startswith("image9")]
+    chosen = own or [p for p in films if p not in oblique]
+    return [p.relative_to(data).as_posix() for p in chosen]
+
+
+def copies(gray: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
+    """The same exposure as other people leave it: re-saved, shifted, cropped, scaled, turned, with another grey
+    scale."""
+    height, width = gray.shape
+    side = int(0.7 * height), int(0.7 * width)
+    y, x = int(rng.uniform(0, height - side[0])), int(rng.uniform(0, width - side[1]))
+    jpeg = cv2.imencode(".jpg", gray, [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
+    shift = np.array([[1, 0, 0.06 * width], [0, 1, -0.04 * height]])
+    return {
+        "re-saved": cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE),
+        "shifted": cv2.warpAffine(gray, shift, (width, height)),
+        "cropped": np.ascontiguousarray(gray[y : y + side[0], x : x + side[1]]),
+        "half size": cv2.resize(gray, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
+        "turned": cv2.rotate(gray, cv2.ROTATE_90_CLOCKWISE),
+        "other greys": (255 * (gray / 255.0) ** 0.6).astype(np.uint8),
+    }
+
+
+def results(data: Path, progress: Callable[[str], None]) -> list[Result]:
+    """Real pairs: every film of a pair but the first must be flagged, no other; made copies: each beside its
+    original."""
+    progress("near-duplicates among all shared films")
+    films = [f for folder in ("hands29", "hands29_second", "radiographs") for f in films_from_folder(data / folder)]
+    known = _known(data)
+    cases = []
+    named = []
+    for folder in ("hands29", "hands29_second", "radiographs"):
+        named += [f"{folder}/{f.id}" for f in films_from_folder(data / folder)]
+    seen: set[str] = set()
+    for name, result in zip(named, run_detectors(films, ["near-duplicate"]), strict=True):
+        flag = result.flag("near-duplicate")
+        truth = bool(known.get(name, set()) & seen)
+        seen.add(name)
+        if flag is not None:
+            cases.append(Case(name, name, truth, flag.score, flag.flagged))
+    made = []
+    rng = np.random.default_rng(0)
+    for film in [f for f in films if f.id.startswith("images/IMG00000")][:12]:
+        for kind, copy in copies(film.gray, rng).items():
+            twin = Film("copy", kind, None, digest="copy", pixels=lambda c=copy: c)
+            flag = run_detectors([film, twin], ["near-duplicate"])[1].flag("near-duplicate")
+            made.append(Case(f"{film.id} {kind}", film.id, True, flag.score, flag.flagged))
+        film.close()
+    return [judge("near-duplicate", "real pairs", cases), judge("near-duplicate", "copies made", made)]
