@@ -70,7 +70,8 @@ def _joined(old: FilmFlags | None, new: FilmFlags) -> FilmFlags:
     """The new result, with what other detectors said earlier of the same bytes."""
     if old is None or old.digest != new.digest:
         return new
-    flags = [f for f in old.flags if f.name not in new.asked] + new.flags
+    judged = {*new.asked, *(f.name for f in new.flags)}
+    flags = [f for f in old.flags if f.name not in judged] + new.flags
     measures = {**old.measures, **_known(new.measures)}
     return FilmFlags(new.id, new.image, new.digest, flags, measures, {**old.kept, **new.kept})
 
