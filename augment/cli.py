@@ -82,7 +82,7 @@ def _run(jobs: Sequence, what: str, common: Common) -> int:
 
     outcome = make(
         Manifest.find(common.data), jobs, common.seed, common.source, common.name, common.virtual, common.workers,
-        progress(what), warn,
+        progress(what if len(jobs) == 1 else "run"), warn,
     )
     version = outcome.version
     if common.json:
@@ -105,13 +105,18 @@ def _command(kind: type[Planner]) -> Callable[..., int]:
     """A command for one operator; its options are the planner's own fields."""
     shared = Common if any(f.name == "classes" for f in fields(kind)) else Selecting
 
-    def command(*, n: int | None = None, options: Planner | None = None, common: Common | None = None) -> int:
+    once = getattr(kind, "one_each", False)
+
+    def command(*, n: int, options: Planner | None = None, common: Common | None = None) -> int:
         return _make(options or kind(), n, common or shared())
 
+    if once:
+        command.__kwdefaults__["n"] = None
     about = (kind.__doc__ or "").split("Attributes:")[0].strip()
-    command.__doc__ = f"{about}\n\nArgs:\n    n: samples to make; by default as many as there are films to draw from."
+    every = "; by default one of each film" if once else ""
+    command.__doc__ = f"{about}\n\nArgs:\n    n: samples to make{every}."
     command.__annotations__ = {
-        "n": int | None,
+        "n": int | None if once else int,
         "options": Annotated[kind | None, Parameter(name="*")],
         "common": shared | None,
         "return": int,

@@ -80,10 +80,10 @@ def _job(entry: Any) -> Job:
     types = {f.name: get_type_hints(kind)[f.name] for f in fields(kind)}
     planned = {k: _typed(v, _known(k, types, name), f"{name}: {k}") for k, v in options.items()}
     hints = get_type_hints(Selection)
-    chosen = {
-        SELECT[k]: _typed(v, hints[SELECT[_known_key(k, SELECT, f"{name}: select")]], f"{name}: select: {k}")
-        for k, v in select.items()
-    }
+    chosen = {}
+    for k, v in select.items():
+        field = SELECT[_known_key(k, SELECT, f"{name}: select")]
+        chosen[field] = _typed(v, hints[field], f"{name}: select: {k}")
     return Job(
         kind(**planned),
         None if n is None else _typed(n, int, f"{name}: n"),
@@ -111,8 +111,8 @@ def _known(key: str, types: Mapping[str, Any], where: str) -> Any:
 
 def _typed(value: Any, kind: Any, where: str) -> Any:
     """A value as the option's type: a single word where words are listed, a whole number where a number is."""
-    kinds = [k for k in get_args(kind) if k is not type(None)] if type(None) in get_args(kind) else [kind]
-    (kind,) = kinds
+    if type(None) in get_args(kind):
+        (kind,) = (k for k in get_args(kind) if k is not type(None))
     if get_args(kind) == (str, ...):
         words = [value] if isinstance(value, str) else value
         if isinstance(words, list) and all(isinstance(w, str | int | float) for w in words):

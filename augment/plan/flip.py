@@ -18,6 +18,7 @@ class Flip:
 
     operator: ClassVar[str] = "flip"
     version: ClassVar[int] = 1
+    one_each: ClassVar[bool] = True
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
         """At most as many as there are films."""

@@ -38,6 +38,7 @@ class Superres:
         rounds: of back-projection, which makes the result, shrunk, equal the film.
         tile: edge of the pieces handed to the network, pixels; smaller needs less memory.
         half: half precision, on a GPU.
+        engine: who runs the network: spandrel, or realesrgan for that package's own inference.
         force: make them although edges of bones move.
     """
 
@@ -49,6 +50,7 @@ class Superres:
     rounds: int = 10
     tile: int = 256
     half: bool = False
+    engine: str = "spandrel"
     force: bool = False
 
     operator: ClassVar[str] = "superres"
@@ -71,7 +73,7 @@ class Superres:
 
     def settings(self) -> Settings:
         """How each film is restored; raises ``UsageError`` for options out of range."""
-        return Settings(self.scale, self.enlarge, self.strength, self.rounds, self.tile, self.half)
+        return Settings(self.scale, self.enlarge, self.strength, self.rounds, self.tile, self.half, self.engine)
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
         """n films, each once.
@@ -98,7 +100,7 @@ class Superres:
         from augment.superres.network import load_network
         from augment.superres.windows import choose_windows
 
-        network = load_network(self.model, self.weights, self.half)
+        network = load_network(self.model, self.weights, self.half, self.engine)
         if network.scale < self.scale:
             raise UsageError("--scale", f"{self.model} enlarges by {network.scale}, not by {self.scale}")
         windows = choose_windows(pool.rows, pool.annotations, seed)
