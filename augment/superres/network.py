@@ -6,7 +6,7 @@ import contextlib
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,9 +14,14 @@ from augment.superres.errors import WeightsError
 from augment.superres.weights import State, Weights, locate, read_state
 from curate.errors import CarpusError
 
+if TYPE_CHECKING:
+    from augment.superres.restore import Enlarger
+
 MAX_FEATURES = 512
 MAX_LAYERS = 2000
 GPU_BATCH = 8
+LUMINANCE = (0.299, 0.587, 0.114)
+"""Of red, green and blue, ITU-R BT.601: what OpenCV, and so the realesrgan package, makes grey with."""
 TAIL = 4
 """Pixels about a tile that an RRDBNet's enlarging layers are given: they see two."""
 
@@ -52,7 +57,7 @@ class Network:
             margin: pixels on each side that the network sees and nobody wants back; a multiple of 4.
 
         Returns:
-            float32 (n, (h - 2 margin) * scale, (w - 2 margin) * scale): the mean of the network's colour channels,
+            float32 (n, (h - 2 margin) * scale, (w - 2 margin) * scale): the luminance of the network's colours,
             not clipped, rounded to 1/256 of a grey level of 255, so that last-bit differences between processors go
             no further.
 
@@ -62,12 +67,14 @@ class Network:
         import torch
 
         try:
-            with _alone(), torch.inference_mode():
+            with alone(), torch.inference_mode():
                 grey = torch.from_numpy(np.ascontiguousarray(tiles))[:, None]
                 kind = torch.float16 if self.half else torch.float32
                 x = grey.expand(-1, self.channels, -1, -1).to(self.device, kind)
-                result = self._enlarged(x.contiguous(memory_format=torch.channels_last), margin).float().mean(1)
-                return (torch.round(result * (255 * 256)) / (255 * 256)).cpu().numpy()
+                result = self._enlarged(x.contiguous(memory_format=torch.channels_last), margin).float()
+                shares = LUMINANCE if result.shape[1] == 3 else (1.0,)
+                luminance = sum(result[:, k] * share for k, share in enumerate(shares))
+                return (torch.round(luminance * (255 * 256)) / (255 * 256)).cpu().numpy()
         except (MemoryError, RuntimeError) as error:
             if isinstance(error, MemoryError) or "memory" in str(error).lower():
                 shape = f"{tiles.shape[0]} tiles of {tiles.shape[2]} x {tiles.shape[1]}"
@@ -96,8 +103,8 @@ class Network:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
-    """One thread and deterministic kernels: how sums are split decides their last bits."""
+def alone() -> Iterator[None]:
+    """Within: one thread and deterministic kernels: how sums are split decides their last bits."""
     import torch
 
     before = torch.get_num_threads()
@@ -110,13 +117,20 @@ def _alone() -> Iterator[None]:
 
 
 @lru_cache(maxsize=2)
-def load_network(model: str, digest: str, half: bool = False) -> Network:
+def load_network(model: str, digest: str, half: bool = False, engine: str = "spandrel") -> Enlarger:
     """The network that a recipe names; kept, because a worker uses it for film after film.
+
+    Args:
+        engine: ``spandrel``, or ``realesrgan`` for that package's own inference.
 
     Raises:
         WeightsError: no weights with that digest are here, or they are of no network known here.
         CarpusError: torch or spandrel is not installed.
     """
+    if engine == "realesrgan":
+        from augment.superres.realesrgan_engine import PackageNetwork
+
+        return PackageNetwork(locate(model, digest), half)
     return network_of(locate(model, digest), half)
 
 

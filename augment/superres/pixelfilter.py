@@ -33,4 +33,4 @@ def apply_superres(gray: np.ndarray, params: Mapping[str, Any], seed: int) -> np
         settings, model, digest = Settings.from_dict(params), str(params["model"]), str(params["weights"])
     except (KeyError, TypeError) as error:
         raise RecipeError(NAME, f"cannot be read from the recipe: {error}") from None
-    return restore(gray, load_network(model, digest, settings.half), settings)
+    return restore(gray, load_network(model, digest, settings.half, settings.engine), settings)

@@ -34,6 +34,7 @@ class Settings:
         rounds: of back-projection; 0 leaves the network's grey levels as they are.
         tile: edge of the tiles, film pixels.
         half: half precision where there is a GPU.
+        engine: who runs the network, ``spandrel`` or ``realesrgan`` (that package's own inference, 8 bits).
     """
 
     scale: int = 2
@@ -42,6 +43,7 @@ class Settings:
     rounds: int = 10
     tile: int = 256
     half: bool = False
+    engine: str = "spandrel"
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):
@@ -52,6 +54,8 @@ class Settings:
             raise UsageError("--rounds", f"{self.rounds} is not in [0, 100]")
         if not 16 <= self.tile <= 4096:
             raise UsageError("--tile", f"{self.tile} is not in [16, 4096]")
+        if self.engine not in ("spandrel", "realesrgan"):
+            raise UsageError("--engine", f"{self.engine!r} is neither spandrel nor realesrgan")
 
     @property
     def factor(self) -> int:
