@@ -12,6 +12,7 @@ from cyclopts import App, Parameter
 
 from augment.plan import PLANNERS
 from augment.plan.base import Planner
+from augment.superres.cli import superres_page
 
 app = App(name="augment", help="Plan new samples from old ones, make their files, and name the result as a version.")
 
@@ -126,6 +127,7 @@ def _command(kind: type[Planner]) -> Callable[..., int]:
 
 for _name, _kind in PLANNERS.items():
     app.command(_command(_kind), name=_name)
+app.command(superres_page)
 
 
 @app.command
