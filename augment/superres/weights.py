@@ -6,6 +6,7 @@ import importlib.util
 import os
 import pickle
 import struct
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -151,7 +152,9 @@ def _pth(data: bytes, path: Path) -> Any:
         raise WeightsError(path, "is no PyTorch file (neither a zip archive nor a pickle)")
     faults = (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, struct.error)
     try:
-        return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Detected pickle protocol")  # whatever it was, it is read or refused
+            return torch.load(BytesIO(data), map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise WeightsError(path, "holds more than weights, or is damaged; code in it is never run") from None
     except faults as error:
