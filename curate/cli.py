@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from curate.cli_versions import COMMANDS
+from curate import cli_changes, cli_versions
 from curate.options import Data, Json, Names, Switch
 
 app = App(name="curate", help="Read a polygon-labelled data set, flag what is odd in it, and name its versions.")
 
-for _name, _command in COMMANDS.items():
+for _name, _command in (cli_versions.COMMANDS | cli_changes.COMMANDS).items():
     app.command(_command, name=_name)
 
 
@@ -45,6 +45,7 @@ def init(
     labels: Path | None = None,
     meta: Path | None = None,
     classes: Names = (),
+    name: str | None = None,
     folds: int | None = None,
     format: str | None = None,
     tag_categories: Names = (),
@@ -60,6 +61,7 @@ def init(
         labels: folder of label files (or the one file), when it is another.
         meta: spreadsheet of the patients, when it is not meta_data.xlsx.
         classes: labels in order; by default the 29 bones of the hand, or what is found.
+        name: of the data set; by default its folder's.
         folds: of the first split; by default min(5, patients / 3), at least 2.
         format: competition, coco, labelme, cvat, datumaro, yolo, masks, multimasks, nnunet or geojson.
         tag_categories: categories that say something of the picture, such as Ring: tags rather than classes.
@@ -70,7 +72,7 @@ def init(
     from curate.terminal import print_json, progress, say, warn
 
     done = ingest(
-        folder, images, labels, meta, classes or None, None, folds, workers, progress("films"),
+        folder, images, labels, meta, classes or None, name, folds, workers, progress("films"),
         format, tag_categories, group_by,
     )  # fmt: skip
     version = done.version

@@ -24,7 +24,8 @@ class Step:
     samples: tuple[str, ...] = ()
 
 
-def _plain(step: dict[str, Any]) -> dict[str, Any]:
+def plain(step: dict[str, Any]) -> dict[str, Any]:
+    """A step as it reads back from the head: no tuples, no numbers of other libraries."""
     return orjson.loads(orjson.dumps(step))
 
 
@@ -63,16 +64,16 @@ def drop(
         for row in parent.samples:
             if {*row.tags, *flags.get(row.id, ())} & {*flag_names}:
                 wanted.add(row.id)
-        gone = {r.id for r in parent.samples if not r.is_original and _descends(parent, r.id, wanted)}
+        gone = {r.id for r in parent.samples if not r.is_original and descends(parent, r.id, wanted)}
         films = {i for i in wanted if parent.by_id[i].is_original}
         gone |= {i for i in films if also_evaluation}
         held = sorted(i for i in films - gone if EVALUATION_ONLY not in parent.by_id[i].tags)
         if not gone and not held:
-            if source is None and dict(parent.step).items() >= _plain(asked).items():
+            if source is None and dict(parent.step).items() >= plain(asked).items():
                 return Step(parent, existed=True)
             what = " or ".join([*flag_names, *samples])
             raise UsageError(parent.name, f"has no sample to drop for {what}")
-        step = _plain(asked | {"dropped": len(films), "children": len(gone - films)})
+        step = plain(asked | {"dropped": len(films), "children": len(gone - films)})
         existing = same_step(manifest, parent, step)
         if existing is not None:
             return Step(existing, existed=True)
@@ -87,7 +88,7 @@ def drop(
     return Step(version, existed=False, samples=tuple(sorted(films)))
 
 
-def _descends(version: Version, sample: str, roots: set[str]) -> bool:
+def descends(version: Version, sample: str, roots: set[str]) -> bool:
     """Whether a sample is, or was made from, one of some others."""
     seen, todo = set(), [sample]
     while todo:
@@ -123,7 +124,7 @@ def resplit(
         manifest = Manifest.open(manifest.path)
         parent = manifest.version(source)
         children = [r.id for r in parent.samples if not r.is_original]
-        step = _plain({"name": "split", "folds": folds, "test": test, "seed": seed})
+        step = plain({"name": "split", "folds": folds, "test": test, "seed": seed})
         existing = same_step(manifest, parent, step)
         if existing is None and source is None and dict(parent.step) == step:
             existing = parent

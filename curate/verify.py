@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any
 from curate.errors import CarpusError, LeakError, ManifestError
 from curate.files import digest_bytes, inside
 from curate.formats.provenance import digest_source, source_of
+from curate.leaks import Twins, twins_apart
 from curate.manifest import Manifest, SampleRow, Version
 from curate.manifest.commit import version_digest
 from curate.manifest.head import NAME, seal_fault
@@ -56,18 +58,23 @@ class Verification:
     Attributes:
         problems: in the order of the versions. orphans: files that no version needs; not a problem.
         samples: rows looked at. resumed: of these, found good by the interrupted run before.
+        twins: films that look like one exposure on two sides of a fold's line; a suspicion, not a problem.
         unchecked: what was left out, one phrase each; empty unless it was a fast look.
     """
 
     problems: list[Problem] = field(default_factory=list)
     orphans: list[str] = field(default_factory=list)
+    twins: list[Twins] = field(default_factory=list)
     samples: int = 0
     resumed: int = 0
     unchecked: tuple[str, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """The object that ``curate verify --json`` prints."""
-        return {"ok": not self.problems} | vars(self) | {"problems": [p.to_dict() for p in self.problems]}
+        return {"ok": not self.problems} | vars(self) | {
+            "problems": [p.to_dict() for p in self.problems],
+            "twins": [t.to_dict() for t in self.twins],
+        }
 
 
 class FileCheck:
@@ -218,6 +225,8 @@ def verify_manifest(
             check_leaks(version)
         except LeakError as error:
             result.problems.append(Problem(error.path, "lineage", error.detail))
+    with contextlib.suppress(ManifestError):  # flags that cannot be read are told where they are used
+        result.twins = twins_apart(work[-1][0])
     if not names:
         result.orphans = find_orphans(manifest)
     return result

@@ -58,6 +58,35 @@ def _order(seed: int, group: str) -> str:
     return hashlib.sha256(f"{seed}\n{group}".encode()).hexdigest()
 
 
+def extend_split(
+    fold_of: Mapping[str, int],
+    strata: Mapping[str, tuple],
+    folds: int,
+    seed: int,
+    frozen_test: frozenset[str] = frozenset(),
+) -> dict[str, int]:
+    """A split for more groups in which nobody moves.
+
+    Each new group goes where its stratum is rarest among all groups, then where fewest groups are.
+
+    Args:
+        fold_of: the split to extend. strata: group -> what to balance, of the old groups and the new.
+        frozen_test: new groups that were delivered as test.
+    """
+    result = dict(fold_of)
+    here = Counter((strata[g], f) for g, f in fold_of.items() if g in strata)
+    totals = Counter(fold_of.values())
+    for group in sorted((g for g in strata if g not in fold_of), key=lambda g: _order(seed, g)):
+        if group in frozen_test:
+            result[group] = TEST
+            continue
+        fold = min(range(folds), key=lambda k: (here[strata[group], k], totals[k], k))
+        result[group] = fold
+        here[strata[group], fold] += 1
+        totals[fold] += 1
+    return result
+
+
 def make_split(
     strata: Mapping[str, tuple],
     folds: int,

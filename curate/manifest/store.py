@@ -113,6 +113,9 @@ class Version:
         """This version's samples, and those of earlier versions from which its children may still descend."""
         rows: dict[str, SampleRow] = {}
         for version in reversed(self.chain()):
+            other = version.step.get("other") if version.step["name"] == "merge" else None
+            if other is not None:  # what the joined version descended from is known as well
+                rows.update(Version(self.manifest, other, self.manifest.head["versions"][other], self.verify).known)
             rows.update((r.id, r) for r in rows_of(version.own_table(), version.fold_of))
         return rows | self.by_id
 
@@ -176,7 +179,7 @@ class Manifest:
         return tuple(Version(self, name, entry) for name, entry in self.head["versions"].items())
 
     def version(self, name: str | None = None, verify: bool = True) -> Version:
-        """A version by name; the newest when none is given.
+        """A version by its name or a tag; the newest when none is given.
 
         Args:
             verify: check the tables' digests when they are read.
@@ -185,7 +188,7 @@ class Manifest:
             UsageError: there is no version of that name.
         """
         names = list(self.head["versions"])
-        name = names[-1] if name is None else name
+        name = names[-1] if name is None else self.head.get("tags", {}).get(name, name)
         if name not in self.head["versions"]:
             raise UsageError(name, f"is no version of this manifest; there are: {', '.join(names)}")
         return Version(self, name, self.head["versions"][name], verify)

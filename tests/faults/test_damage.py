@@ -21,7 +21,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = prepare(COMMANDS["mosaic"], tmp_path_factory.mktemp("damage") / "data")
     assert COMMANDS["mosaic"].run(folder)[0] == 0
     assert verify_manifest(Manifest.open(folder)).to_dict() == {
-        "ok": True, "problems": [], "orphans": [], "samples": 14, "resumed": 0, "unchecked": (),
+        "ok": True, "problems": [], "orphans": [], "twins": [], "samples": 14, "resumed": 0, "unchecked": (),
     }  # fmt: skip
     return folder
 

@@ -1,0 +1,64 @@
+"""Films that look like one exposure and lie on two sides of a line: a leak that lineage cannot see."""
+
+from __future__ import annotations
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from curate.flags.store import load_flags
+from curate.manifest import SampleRow, Version
+from curate.manifest.commit import fold_label
+
+FLAGS = ("duplicate", "near-duplicate")
+
+
+@dataclass(frozen=True)
+class Twins:
+    """Two originals of different patients, on different sides.
+
+    Attributes:
+        a, b: ids. folds: of each, as people read them. why: what says that they are one exposure.
+    """
+
+    a: str
+    b: str
+    folds: tuple[str, str]
+    why: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return dict(vars(self))
+
+
+def twins_apart(version: Version) -> list[Twins]:
+    """Originals with the same pixels, or flagged as (near-)duplicates, whose folds differ.
+
+    The same pixels are seen without any flag; near-duplicates only after ``curate flag-outliers``. A suspicion, not a
+    proof: it stops nothing by itself.
+    """
+    films = [r for r in version.samples if r.is_original]
+    pairs: dict[tuple[str, str], str] = {}
+    by_pixels: dict[str, list[SampleRow]] = defaultdict(list)
+    for row in films:
+        if row.pixels is not None:
+            by_pixels[row.pixels].append(row)
+    for same in by_pixels.values():
+        for other in same[1:]:
+            pairs[same[0].id, other.id] = "the same pixels"
+    by_image = {r.image: r for r in films}
+    for name, result in load_flags(version.root).items():
+        if name not in version.by_id or result.digest.split()[0] != version.by_id[name].digest:
+            continue
+        for flag in result.flags:
+            if flag.name in FLAGS and flag.flagged:
+                for word in re.split(r"\s", flag.why):
+                    other = by_image.get(word.rstrip(".,;"))
+                    if other is not None and other.id != name:
+                        pairs.setdefault((other.id, name), flag.why)
+    found = []
+    for (a, b), why in sorted(pairs.items()):
+        one, two = version.fold_of[version.by_id[a].group], version.fold_of[version.by_id[b].group]
+        if one != two:
+            found.append(Twins(a, b, (fold_label(one), fold_label(two)), why))
+    return found
