@@ -9,6 +9,7 @@ from typing import Any
 
 import cv2
 import joblib
+import numpy as np
 from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from curate.errors import CarpusError
@@ -69,7 +70,7 @@ def make_one(row: SampleRow, reader: SampleReader, image: str, labels: str) -> M
         row.id,
         image,
         labels,
-        digest_bytes(rendered.image.tobytes()),
+        digest_bytes(np.ascontiguousarray(rendered.image).data),
         digest_bytes(picture),
         digest_bytes(text),
         rendered.dropped.to_dict(),
@@ -115,6 +116,8 @@ def make_files(
         CarpusError: the first fault; what was yielded before stays.
     """
     jobs = [(row, *name) for row, name in zip(rows, names, strict=True)]
+    if not jobs:
+        return
     where = (parents.manifest.path, parents.name)
     if workers <= 1:
         for job in jobs:
