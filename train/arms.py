@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +10,7 @@ import numpy as np
 from curate.errors import UsageError
 from curate.manifest.lineage import ancestors, check_trainable
 from curate.manifest.row import EVALUATION_ONLY, SampleRow
-from curate.manifest.store import Version
+from curate.manifest.store import Manifest, Version
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,3 +111,22 @@ def check_same_evaluation(a: Arm, b: Arm) -> None:
         raise UsageError(
             b.version.name, f"evaluation films differ from those of {a.version.name}: {', '.join(changed[:5])}"
         )
+
+
+def plan_arms(manifest: Manifest, versions: Sequence[str], fold: int, inner: float = 0.0) -> tuple[Arm, ...]:
+    """The arms of a comparison, proven free of leaks and to be scored on the same films.
+
+    Args:
+        versions: one or two names; the first one's split is used for all.
+        fold: to evaluate. inner: as in :func:`make_arm`.
+
+    Raises:
+        LeakError, UsageError: as :func:`make_arm` and :func:`check_same_evaluation`.
+    """
+    if len(set(versions)) != len(versions):
+        raise UsageError("--against", f"{versions[0]} against itself: name another version")
+    first = manifest.version(versions[0])
+    arms = tuple(make_arm(manifest.version(name), first, fold, inner) for name in versions)
+    for other in arms[1:]:
+        check_same_evaluation(arms[0], other)
+    return arms

@@ -41,16 +41,16 @@ def train(
     films, by the split of the version named first. A finished run is not repeated; an interrupted one goes on.
     """
     from curate.manifest.store import Manifest
+    from train.arms import plan_arms
     from train.config import load
 
     effective = load(config, settings)
-    opened = Manifest.find(data)
     versions = [manifest] if against is None else [manifest, against]
-    from train.experiment import run_experiment
+    arms = plan_arms(Manifest.find(data), versions, fold, effective.inner)
+    from train.experiment import run_experiment  # torch from here on: what could be refused has been
     from train.summary import finish
 
-    experiment = run_experiment(opened, versions, effective, fold=fold, seeds=seeds, runs=runs)
-    return finish(experiment, as_json=json)
+    return finish(run_experiment(arms, effective, seeds=seeds, runs=runs), as_json=json)
 
 
 @app.command
@@ -71,6 +71,84 @@ def diff(
     from train.summary import report
 
     return report(a, b, out or b.resolve().parent / f"{b.resolve().name}-against-{a.resolve().name}", json)
+
+
+@app.command
+def predict(
+    paths: tuple[Path, ...],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"), help="a .csv file, or a folder for another format")],
+    format: Annotated[str | None, Parameter(help="csv, or a format of `curate export`; csv for a .csv file")] = None,
+    method: Annotated[str, Parameter(help="how several runs agree: soft, weighted, class-wise or hard")] = "soft",
+    tta: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    thresholds: Annotated[bool, Parameter(negative=(), help="use what `train thresholds` found")] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Predict pictures with one run or several: RUN... IMAGES -o OUT.
+
+    Args:
+        paths: run folders, or folders of them; last, a picture or a folder of pictures.
+        tta: average over flip, scale, rotate (any of them).
+    """
+    from train.commands import predict_command
+
+    return predict_command(paths, out, format, method, tta, thresholds, json)
+
+
+@app.command
+def ensemble(
+    runs: tuple[Path, ...],
+    /,
+    *,
+    data: Data = None,
+    tta: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
+    thresholds: Annotated[bool, Parameter(negative=(), help="use what `train thresholds` found")] = False,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Score the ways in which runs of one fold can be put together, on the films they were evaluated on.
+
+    The films are predicted one after another; predictions are never held all at once. Weights and the choice by class
+    come from the same films, so that their scores here flatter them a little.
+
+    Args:
+        runs: run folders, or folders of them.
+        tta: average over flip, scale, rotate (any of them).
+    """
+    from train.commands import ensemble_command
+
+    return ensemble_command(runs, data, tta, thresholds, json)
+
+
+@app.command
+def thresholds(run: Path, /, *, data: Data = None, json: Annotated[bool, Parameter(negative=())] = False) -> int:
+    """Find per-class thresholds for a run on its validation films, and what they gain by cross-validation.
+
+    Args:
+        run: a run folder; the thresholds are kept in it, and used by `predict --thresholds`.
+    """
+    from train.commands import thresholds_command
+
+    return thresholds_command(run, data, json)
+
+
+@app.command
+def evaluate(
+    run: Path,
+    /,
+    *,
+    split: Annotated[str, Parameter(help="test: the frozen test films; validation: those of the run, again")] = "test",
+    data: Data = None,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Score a run on the frozen test films, and record that they were looked at.
+
+    Args:
+        run: a run folder.
+    """
+    from train.commands import evaluate_command
+
+    return evaluate_command(run, split, data, json)
 
 
 @app.command(name="config")

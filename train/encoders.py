@@ -6,6 +6,7 @@ import importlib.util
 import os
 import pickle
 import socket
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -78,7 +79,9 @@ def read_safely(path: Path) -> Any:
     try:
         if path.suffix == ".safetensors":
             return load_file(path)
-        return torch.load(path, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch's advice on pickles; we only say whether it could be read
+            return torch.load(path, map_location="cpu", weights_only=True)
     except (*_DAMAGED, SafetensorError) as error:
         reason = "holds pickled objects, which could run code" if "Unsupported" in str(error) else "cannot be read"
         raise UsageError(path, f"{reason}; a file of tensors is needed ({str(error).splitlines()[0][:120]})") from error

@@ -25,6 +25,7 @@ from train.evaluate import evaluate
 from train.films import FilmStore
 from train.models import Initial, build, initialise
 from train.module import Segmenter
+from train.online import OnlineAugmenter
 from train.prepare import prepare
 from train.progress import Reporter
 from train.runs import RunFolder, read_record, run_folder, save_model, write_record
@@ -128,7 +129,8 @@ def _train(
     module = Segmenter(network, config, store.classes, seed)
     world = config.devices * config.nodes
     look = _look(config)
-    films = Films(arm.training, store, seed, _augmenter(config, store.classes))
+    augmenter = None if config.augment == "none" else OnlineAugmenter(config.augment, config.size)
+    films = Films(arm.training, store, seed, augmenter)
     sampler = DrawSampler(len(films), look * config.batch * config.accumulate * world, seed, world)
     workers, pin = loader_workers(config.workers), torch.cuda.is_available()
     inner = make_loader(Films(arm.inner, store), None, config.batch, 0, pin) if arm.inner else None
@@ -191,10 +193,6 @@ def make_trainer(config: Config, folder: RunFolder, name: str, quiet: bool) -> A
 def _look(config: Config) -> int:
     """Steps between two checkpoints, and between two looks at the inner split: what Lightning calls an epoch."""
     return min(config.evaluate_every or config.checkpoint_every, config.steps)
-
-
-def _augmenter(config: Config, classes: tuple[str, ...]) -> None:
-    return None
 
 
 def _state(path: Path) -> dict[str, Any] | None:

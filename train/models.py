@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import difflib
+import inspect
 import io
 import warnings
 from functools import cache
@@ -20,6 +21,10 @@ _SMP = {
     "pan": "PAN", "deeplabv3": "DeepLabV3", "deeplabv3+": "DeepLabV3Plus", "upernet": "UPerNet",
     "segformer": "Segformer", "dpt": "DPT",
 }  # fmt: skip
+# Arguments of smp's networks that are set here.
+_OURS = frozenset(
+    {"encoder_name", "encoder_weights", "in_channels", "classes", "activation", "aux_params", "kwargs"}
+)
 _FCN = ("resnet50", "resnet101")
 # Mean and standard deviation of ImageNet's grey values in [0, 1]; films are scaled alike, so that first weights fit.
 MEAN, STD = 0.449, 0.226
@@ -92,6 +97,10 @@ def build(config: Config, n_classes: int) -> Network:
         return Network(body, 8)
     name = encoder_name(config.encoder)
     make = getattr(smp, _SMP[config.architecture])
+    known = [p for p in inspect.signature(make).parameters if p not in _OURS]
+    unknown = sorted(config.model.keys() - set(known))
+    if unknown and not name.startswith("tu-"):  # smp drops these silently; timm says itself what it does not take
+        raise UsageError("model", f"{config.architecture} takes no {unknown[0]!r}; it takes {', '.join(known)}")
     try:
         body = make(encoder_name=name, encoder_weights=None, in_channels=1, classes=n_classes, **config.model)
     except (ValueError, TypeError, KeyError, RuntimeError, NotImplementedError, AssertionError) as error:

@@ -34,22 +34,38 @@ def plane_of_logits(
     Returns:
         uint32 (uint64 for more than 32 classes) array of shape (height, width).
     """
-    n, height, width = logits.shape
+    n = len(logits)
     plane = np.zeros((size[1], size[0]), plane_dtype(n))
     limits = [thresholds] * n if isinstance(thresholds, (int, float)) else list(thresholds)
     for k, (layer, probability) in enumerate(zip(logits, limits, strict=True)):
-        limit = np.float32(logit(probability))
-        above = layer >= limit
-        rows, columns = np.flatnonzero(above.any(1)), np.flatnonzero(above.any(0))
-        if not rows.size:
-            continue
-        y, y_low, y_part = _taps(int(rows[0]), int(rows[-1]), height, scale, size[1])
-        x, x_low, x_part = _taps(int(columns[0]), int(columns[-1]), width, scale, size[0])
-        y_high, x_high = np.minimum(y_low + 1, height - 1), np.minimum(x_low + 1, width - 1)
-        across = layer[:, x_low] * (1 - x_part) + layer[:, x_high] * x_part
-        values = across[y_low] * (1 - y_part[:, None]) + across[y_high] * y_part[:, None]
-        plane[y, x] |= (values >= limit).astype(plane.dtype) << plane.dtype.type(k)
+        here = class_values(layer, scale, size, probability)
+        if here is not None:
+            y, x, values = here
+            plane[y, x] |= (values >= np.float32(logit(probability))).astype(plane.dtype) << plane.dtype.type(k)
     return plane
+
+
+def class_values(
+    layer: np.ndarray, scale: float, size: tuple[int, int], probability: float
+) -> tuple[slice, slice, np.ndarray] | None:
+    """One class's logits resampled, where they can reach a threshold.
+
+    Args:
+        layer: float32 (h, w). scale, size: as in :func:`plane_of_logits`. probability: the threshold.
+
+    Returns:
+        rows and columns of the output, and float32 values there; ``None`` where the class is nowhere.
+    """
+    height, width = layer.shape
+    above = layer >= np.float32(logit(probability))
+    rows, columns = np.flatnonzero(above.any(1)), np.flatnonzero(above.any(0))
+    if not rows.size:
+        return None
+    y, y_low, y_part = _taps(int(rows[0]), int(rows[-1]), height, scale, size[1])
+    x, x_low, x_part = _taps(int(columns[0]), int(columns[-1]), width, scale, size[0])
+    y_high, x_high = np.minimum(y_low + 1, height - 1), np.minimum(x_low + 1, width - 1)
+    across = layer[:, x_low] * (1 - x_part) + layer[:, x_high] * x_part
+    return y, x, across[y_low] * (1 - y_part[:, None]) + across[y_high] * y_part[:, None]
 
 
 def _taps(first: int, last: int, n: int, scale: float, out: int) -> tuple[slice, np.ndarray, np.ndarray]:

@@ -14,10 +14,10 @@ from augment.cli import app as augment
 from curate.cli import app as curate
 from curate.sample.image import write_png
 from curate.terminal import run
-from tests.phantoms import BONES, tiny_set
 
 pytest.importorskip("torch")
 
+BONES = ("Radius", "Ulna", "Scaphoid", "finger-7")
 #: What makes a run take a second or two: a small network without pretrained weights.
 TINY = (
     "architecture=fpn", "encoder=tu-mobilenetv3_small_050", "weights=none",
@@ -25,21 +25,33 @@ TINY = (
 )  # fmt: skip
 
 
-def paint(root: Path) -> None:
-    """Fill every bone of a tiny set with its own grey level."""
-    for labels in root.rglob("*.json"):
-        film = root / "DCM" / labels.parent.name / f"{labels.stem}.png"
-        picture = cv2.imread(str(film), cv2.IMREAD_GRAYSCALE)
-        for annotation in json.loads(labels.read_text())["annotations"]:
-            level = 80 + 50 * BONES.index(annotation["label"])
-            cv2.fillPoly(picture, [np.array(annotation["points"], np.int32)], min(level, 255))
-        write_png(film, picture)
+def painted_set(root: Path, patients: int = 6, films: int = 2, size: int = 96) -> Path:
+    """Films of four filled ellipses, each bone of its own place and grey level, in the competition's layout."""
+    rng = np.random.default_rng(0)
+    turn = np.linspace(0, 2 * np.pi, 24, endpoint=False)
+    for patient, number in ((p, n) for p in range(patients) for n in range(films)):
+        folder, name = f"ID{3 * patient + 1:03d}", f"image{1660000000000 + 100 * patient + number}"
+        film = rng.integers(0, 60, (size, size), dtype=np.uint8)
+        annotations = []
+        for k, label in enumerate(BONES):
+            centre = size * np.array([0.3 + 0.4 * (k % 2), 0.3 + 0.4 * (k // 2)]) + rng.uniform(-6, 6, 2)
+            radii = size * rng.uniform(0.1, 0.22, 2)
+            points = np.rint(centre + np.stack([np.cos(turn), np.sin(turn)], 1) * radii).astype(int)
+            points = points[np.append(True, (points[1:] != points[:-1]).any(1))]
+            cv2.fillPoly(film, [points.astype(np.int32)], 100 + 50 * k)
+            shape = {"id": f"{k}-{patient}{number}", "type": "poly_seg", "attributes": {}, "label": label}
+            annotations.append({**shape, "points": points.tolist()})
+        write_png(root / "DCM" / folder / f"{name}.png", film)
+        place = root / "outputs_json" / folder / f"{name}.json"
+        place.parent.mkdir(parents=True, exist_ok=True)
+        wrong = {"height": 3060, "width": 3060}  # as in the competition
+        place.write_text(json.dumps({"annotations": annotations, "filename": f"{name}.jpg", "metadata": wrong}))
+    return root
 
 
 @pytest.fixture(scope="session")
 def _tiny(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    root = tiny_set(tmp_path_factory.mktemp("tiny") / "set", patients=6, films=2, size=96)
-    paint(root)
+    root = painted_set(tmp_path_factory.mktemp("tiny") / "set")
     assert run(curate, ["init", str(root), "--classes", *BONES]) == 0
     assert run(augment, ["mosaic", "--n", "9", "--virtual", "--data", str(root)]) == 0
     return root
