@@ -13,7 +13,7 @@ export HF_HOME := $(CURDIR)/.cache/huggingface
 export TORCH_HOME := $(CURDIR)/.cache/torch
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: install demo test test-long lint clean
+.PHONY: install demo example test test-long lint clean
 
 install: $(STAMP)
 
@@ -38,3 +38,8 @@ lint: install
 
 clean:
 	rm -rf $(VENV) .cache build *.egg-info
+
+# For maintainers: the committed manifest anew, after a change of the phantom, a detector or an operator.
+example: install
+	rm -rf phantom derived runs data_manifest data_manifest.yaml
+	@sh docs/demo.sh

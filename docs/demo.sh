@@ -12,7 +12,9 @@ run() {
     "$bin/$command" "$@"
 }
 
-[ -f phantom/truth.csv ] || { rm -rf phantom; run curate demo phantom --n 80 --size 512 --seed 0 --workers 2; }
+[ -f phantom/truth.csv ] || run curate demo phantom --n 80 --size 512 --seed 0 --workers 2
+[ -f data_manifest.yaml ] || run curate init --name phantom --images phantom/train/DCM \
+    --labels phantom/train/outputs_json --meta phantom/meta_data.xlsx --workers 2
 
 if ! run curate verify v1; then
     echo
@@ -23,9 +25,9 @@ if ! run curate verify v1; then
     [ -f data_manifest.yaml ] || run curate init --workers 2
 fi
 
-# Each step below is in the committed manifest already, so it says so and does nothing; on data of your own it works.
-run curate flag-outliers v1
-run curate drop --from v1 --flag rotation exposure inverted duplicate label-missing label-geometry
+# Where the committed manifest holds a step already, the command says so and does nothing. On your data each works.
+run curate flag-outliers v1 || true # exit code 2 when a film cannot be read: it is listed, and the rest goes on
+run curate drop --from v1 --flag rotation exposure inverted duplicate label-missing label-swapped label-misplaced
 run augment mosaic --from v2 --n 120 --seed 0 --workers 2
 run augment rebuild v3 --workers 2
 run curate verify v3
