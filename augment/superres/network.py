@@ -37,6 +37,7 @@ class Network:
     """
 
     def __init__(self, state: State, path: str, half: bool = False):
+        _needs()
         import torch
 
         model = _build(state, path)
@@ -136,7 +137,6 @@ def load_network(model: str, digest: str, half: bool = False, engine: str = "spa
 
 def network_of(weights: Weights, half: bool = False) -> Network:
     """The network of some weights; raises as ``load_network`` does."""
-    _needs()
     return Network(read_state(weights), str(weights.path), half)
 
 

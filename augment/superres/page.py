@@ -70,7 +70,8 @@ def write_page(version: Version, out: Path, films: int = 6, places: int = 2) -> 
         found, moved = _crops(row, reader, places)
         crops += found
         shifts += moved
-    edges = summarise(shifts)
+    found = summarise(shifts)
+    edges = {label: found[label] for label in version.classes if label in found}
     title = f"Super-resolution in {version.name}: {len(rows)} films, {len(shown)} shown"
     write_atomically(out, _html(title, crops, edges).encode())
     return edges

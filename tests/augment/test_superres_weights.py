@@ -76,7 +76,7 @@ def test_a_graph_that_computes_something_else_is_refused(old, new, message):
 def test_cut_or_padded_weights_are_refused(cut):
     param, data = compact_ncnn(compact_state())
     for bad in (data[:cut], data + b"\0\0\0\0", b"\1" + data[1:]):
-        with pytest.raises(WeightsError, match="ends before|accounts for|form not known"):
+        with pytest.raises(WeightsError, match=r"ends before|accounts for|form not known"):
             read_ncnn(param, bad, "net")
     with pytest.raises(WeightsError, match="no ncnn graph"):
         read_ncnn(b"\xff\xfe", data, "net")
