@@ -94,11 +94,10 @@ def score_planes(
             raise UsageError(None, f"{name} must be an unsigned (h, w) plane of at least {n_classes} bits, not {found}")
     if predicted.shape != truth.shape:
         raise UsageError(None, f"predicted plane is {predicted.shape}, true plane {truth.shape}: score at native size")
-    occupied = [_occupancy(plane) for plane in (predicted, truth)]
+    boxes = [_boxes(plane, n_classes) for plane in (predicted, truth)]
     scores = []
     for k in range(n_classes):
-        boxes = [_box(rows, columns, k) for rows, columns in occupied]
-        hull = _hull(boxes)
+        hull = _hull([boxes[0][k], boxes[1][k]])
         if hull is None:
             scores.append(Score(False, False, math.nan))
             continue
@@ -240,9 +239,16 @@ def _occupancy(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return rows, columns
 
 
-def _box(rows: np.ndarray, columns: np.ndarray, bit: int) -> tuple[int, int, int, int] | None:
-    shift = rows.dtype.type(bit)
-    return _extent((rows >> shift) & 1, (columns >> shift) & 1)
+def _boxes(plane: np.ndarray, n_classes: int) -> list[tuple[int, int, int, int] | None]:
+    """The box that each bit fills, or ``None``."""
+    sides = []
+    for line in _occupancy(plane):
+        bits = np.unpackbits(line.astype(line.dtype.newbyteorder("<")).view(np.uint8), bitorder="little")
+        held = np.ascontiguousarray(bits.reshape(len(line), -1)[:, :n_classes].T)
+        sides.append((held.argmax(axis=1), len(line) - held[:, ::-1].argmax(axis=1), held.any(axis=1)))
+    (top, bottom, held), (left, right, _) = sides
+    corners = zip(held.tolist(), top.tolist(), bottom.tolist(), left.tolist(), right.tolist(), strict=True)
+    return [tuple(corner) if there else None for there, *corner in corners]
 
 
 def _mask_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
