@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
+import shapely
 from shapely.geometry import MultiPolygon, Polygon
 
 
@@ -34,6 +36,18 @@ class Annotation:
     def parts(self) -> tuple[Polygon, ...]:
         """The polygons this annotation consists of."""
         return tuple(self.geometry.geoms) if isinstance(self.geometry, MultiPolygon) else (self.geometry,)
+
+    @cached_property
+    def robust(self) -> bool:
+        """Whether rounding cannot make this geometry invalid when an affine moves it: one ring of whole numbers.
+
+        Vertices and edges of a simple ring on the lattice that don't touch are at least 1 / (longest edge) apart,
+        which is far more than the rounding of a float64.
+        """
+        if not isinstance(self.geometry, Polygon) or self.geometry.interiors:
+            return False
+        points = shapely.get_coordinates(self.geometry)
+        return bool(np.abs(points).max() < 1e6 and np.array_equal(points, np.rint(points)))
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data: label, id, source, weight and, for each part, its outer ring and its holes."""

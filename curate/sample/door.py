@@ -55,7 +55,8 @@ def ring(points: Sequence, path: str, label: str) -> np.ndarray:
     if np.abs(array).max() > 1e7:
         raise LabelError(path, f"{label}: a coordinate of {np.abs(array).max():.3g} cannot be a pixel")
     array = array[np.any(array != np.roll(array, 1, axis=0), axis=1)]
-    if len(np.unique(array, axis=0)) < 3:
+    others = array[np.any(array != array[:1], axis=1)]
+    if not np.any(others != others[:1]):  # all are the first point or one other
         raise LabelError(path, f"{label}: fewer than 3 different points make no polygon")
     return array
 

@@ -188,10 +188,9 @@ def decode(data: bytes, path: Path, allow_truncated: bool = False) -> Image:
     channels = 1 if pixels.ndim == 2 else pixels.shape[2]
     equal = True
     if channels > 1:
-        colours = pixels[..., :3] if channels >= 3 else pixels[..., :1]
-        first = np.ascontiguousarray(colours[..., 0])
-        equal = all(np.array_equal(first, colours[..., k]) for k in range(1, colours.shape[2]))
-        pixels = first if equal else cv2.cvtColor(np.ascontiguousarray(colours), cv2.COLOR_BGR2GRAY)
+        first = cv2.extractChannel(pixels, 0)
+        equal = all(np.array_equal(first, cv2.extractChannel(pixels, k)) for k in range(1, 3 if channels >= 3 else 1))
+        pixels = first if equal else cv2.cvtColor(np.ascontiguousarray(pixels[..., :3]), cv2.COLOR_BGR2GRAY)
     full = pixels if pixels.dtype == np.uint16 else None
     return Image(to_uint8(pixels), header, channels, equal, full)
 

@@ -11,10 +11,12 @@ import os
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 import orjson
+import shapely
 from shapely.geometry import Polygon
 
 from curate.errors import LabelError
@@ -135,19 +137,26 @@ def write_labels(annotations: Sequence[Annotation], name: str, size: tuple[int, 
         name: the sample's short name, which its picture and its entries' ids begin with.
         size: (width, height) of its picture, stated in ``metadata`` and true.
     """
+    geometries = np.array([a.geometry for a in annotations], dtype=object)
+    parts, owner = shapely.get_parts(geometries, return_index=True)
+    rings, part_of = shapely.get_rings(parts, return_index=True)  # of each part the outer one first
+    points, ring_of = shapely.get_coordinates(rings, return_index=True)
+    ends = np.searchsorted(ring_of, np.arange(len(rings)), side="right")
+    loops = [points[first : last - 1] for first, last in pairwise([0, *ends.tolist()])]  # unclosed
+    first_loop = np.searchsorted(part_of, np.arange(len(parts) + 1)).tolist()
     entries = []
-    for annotation in annotations:
-        for part in annotation.parts:
-            entries.append(
-                {
-                    "id": f"{name}-{len(entries)}",
-                    "type": "poly_seg",
-                    "attributes": {"source": annotation.source, "weight": annotation.weight},
-                    "points": [list(p) for p in part.exterior.coords[:-1]],
-                    "holes": [[list(p) for p in hole.coords[:-1]] for hole in part.interiors],
-                    "label": annotation.label,
-                }
-            )
+    for k, annotation in enumerate(annotations[i] for i in owner):
+        outer, *holes = loops[first_loop[k] : first_loop[k + 1]]
+        entries.append(
+            {
+                "id": f"{name}-{k}",
+                "type": "poly_seg",
+                "attributes": {"source": annotation.source, "weight": annotation.weight},
+                "points": outer,
+                "holes": holes,
+                "label": annotation.label,
+            }
+        )
     document = {
         "annotations": entries,
         "attributes": {},
@@ -158,4 +167,4 @@ def write_labels(annotations: Sequence[Annotation], name: str, size: tuple[int, 
         "metadata": {"height": size[1], "width": size[0]},
         "last_workers": {},
     }
-    return orjson.dumps(document)
+    return orjson.dumps(document, option=orjson.OPT_SERIALIZE_NUMPY)

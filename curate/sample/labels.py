@@ -17,6 +17,7 @@ from curate.sample.geometry import (
     compose,
     frame,
     identity,
+    linear_scale,
     polygonal_parts,
     region_polygon,
     scale_affine,
@@ -30,6 +31,10 @@ SLIVER_AREA = 4.0
 
 FIELD_STEP = 4.0
 """Edges are cut into pieces of at most this many output pixels before a displacement field bends them."""
+
+
+LEAST_SCALE = 1e-3
+"""Moved by at least this scale, a ring of whole numbers stays valid whatever the rounding."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +110,9 @@ def render_labels(
         if not annotations:
             continue
         shapes = _moved(place, annotations, recipe.size)
-        pieces, owner, whole = clip_all(shapes, region)
+        robust = place.field is None and linear_scale(place.matrix()) > LEAST_SCALE
+        trusted = np.array([robust and a.robust for a in annotations])
+        pieces, owner, whole = clip_all(shapes, region, trusted)
         areas = shapely.area(pieces)
         for k in sorted(set(range(len(annotations))) - set(owner.tolist())):
             left[annotations[k].label] += 1
@@ -133,7 +140,7 @@ def render_labels(
 
 
 def clip_all(
-    shapes: np.ndarray, region: Box | shapely.Geometry
+    shapes: np.ndarray, region: Box | shapely.Geometry, trusted: np.ndarray | None = None
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What is seen of many shapes in one region, exactly, each connected part for itself.
 
@@ -141,12 +148,14 @@ def clip_all(
 
     Args:
         shapes: object array of (multi)polygons; one that rounding has made touch itself is mended.
+        trusted: bool array, shapes known to be valid.
 
     Returns:
         the polygons with an area, the index of the shape that each came from, ascending, and whether the region had
         left that part of the shape as it was.
     """
-    for k in np.flatnonzero(~shapely.is_valid(shapes)):
+    doubtful = np.arange(len(shapes)) if trusted is None else np.flatnonzero(~trusted)
+    for k in doubtful[~shapely.is_valid(shapes[doubtful])]:
         shapes = shapes.copy()
         shapes[k] = as_areal(polygonal_parts(shapely.make_valid(shapes[k])))
     parts, owner = shapely.get_parts(shapes, return_index=True)

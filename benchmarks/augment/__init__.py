@@ -1,0 +1,1 @@
+"""How fast offline operators make files, against what people use today: ``python -m benchmarks.augment``."""

@@ -1,0 +1,126 @@
+"""Print the table of speeds: ``python -m benchmarks.augment [--films DIR] [--operators mosaic ricap]``.
+
+One process and one thread, unless said otherwise; CPU time; every ratio from this one run. ``DIR`` holds ten labelled
+films in the competition's layout; without it phantoms of the same size are made.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import cv2
+
+from augment.make import make_version
+from augment.plan.crop import Crop
+from augment.plan.mosaic import Mosaic
+from augment.plan.ricap import Ricap
+from augment.plan.rotate import Rotate
+from benchmarks.augment import work
+from benchmarks.augment.rivals import RIVALS
+from curate.sample.read import SampleReader
+from curate.terminal import print_table
+
+OPERATORS = {
+    "mosaic": Mosaic(),
+    "ricap": Ricap(beta=1.0),
+    "rotate": Rotate(turned=True),
+    "crop": Crop(region=("carpal",), margin=0.1, size=1024),
+}
+TARGETS = {  # against the rivals in their order, then the floor; None: no target
+    ("mosaic", 1): (60, None, 5, 0.8),
+    ("ricap", 1): (60, None, 5, 0.8),
+    ("mosaic", 8): (None, None, 10, None),
+    ("ricap", 8): (None, None, 10, None),
+    ("rotate", 1): (6, None, 2.5, None),
+    ("crop", 1): (6, None, 2.5, None),
+}
+FEW = 4
+"""Children that a rival makes; its time is that of a child times n."""
+
+
+def _cell(value: float, target: float | None) -> str:
+    if target is None:
+        return f"{value:.2f}" if value < 2 else f"{value:.1f}"
+    text = f"{value:.2f}" if target < 1 else f"{value:.1f}"
+    return f"{text} (target {target:g}: {'reached' if value >= target else 'missed'})"
+
+
+def speeds(version, names) -> list[tuple]:
+    lines = []
+    for name in names:
+        rows = work.planned(version, OPERATORS[name], 8 * work.N)
+        reader = SampleReader(version)
+        spread = rows[:: max(len(rows) // FEW, 1)][:FEW]
+        each = [work.cpu(lambda r=rival, s=spread: work.rival(r, s, version), 2) / len(spread) for rival in RIVALS]
+        pictures = []
+        for row in spread:
+            reader.rows = {**reader.rows, row.id: row}
+            pictures.append(reader.film(row.id).gray)
+        for times in (1, 8):
+            some = work.planned(version, OPERATORS[name], times * work.N) if times == 1 else rows
+            taken = work.cpu(lambda s=some: work.ours(s, version))
+            least = work.cpu(lambda s=some, p=pictures: work.floor(s, version, p))
+            targets = TARGETS.get((name, times), (None,) * 4)
+            cells = [_cell(e * len(some) / taken, t) for e, t in zip(each, targets, strict=False)]
+            lines.append((name, "N" if times == 1 else f"{times}N", f"{1e3 * taken / len(some):.1f}", *cells,
+                          _cell(least / taken, targets[-1])))
+    return lines
+
+
+def others(version) -> list[tuple]:
+    """Planning, rendering without files, memory, and two processes."""
+    lines = []
+    start = time.perf_counter()
+    made = make_version(version.manifest, Mosaic(), 800, virtual=True).version
+    taken = time.perf_counter() - start
+    lines.append(("800 mosaics planned and named, no files", f"{taken:.2f} s", _cell(1 / taken, 1)))
+    reader = SampleReader(made)
+    some = [r for r in made.samples if not r.is_original][:80]
+    for row in some:
+        reader.image(row.id, 0.25)
+    taken = work.cpu(lambda: [reader.image(r.id, 0.25) for r in some])
+    lines.append(("a mosaic rendered at 512 from its cached parents", f"{1e3 * taken / len(some):.2f} ms", ""))
+    rows = work.planned(version, Mosaic(), 16 * work.N)
+    peaks = [work.peak_mb(version, rows[: k * work.N]) for k in (1, 16)]
+    text = " and ".join(f"{p:.0f}" for p in peaks)
+    lines.append(("memory of a worker, N and 16N mosaics", f"{text} MiB", _cell(400 / max(peaks), 1)))
+    times = []
+    for workers in (1, 2):
+        work.ours(rows[:8], version, workers)  # so that both have started
+        start = time.perf_counter()
+        work.ours(rows, version, workers)
+        times.append(time.perf_counter() - start)
+    load = os.getloadavg()[0]
+    text = f"{times[0]:.1f} and {times[1]:.1f} s"
+    lines.append((f"one and two processes, 16N mosaics (load {load:.1f})", text, _cell(times[0] / times[1], 1.8)))
+    return lines
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.augment", description=__doc__.splitlines()[0])
+    found = os.environ.get("CARPUS_TEST_DATA", Path(__file__).parents[3] / "shared/data")
+    parser.add_argument("--films", type=Path, default=Path(found) / "hands29")
+    parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=list(OPERATORS))
+    asked = parser.parse_args()
+    cv2.setNumThreads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        version = work.films(Path(folder) / "films", asked.films)
+        sizes = [(version.root / r.image).stat().st_size for r in version.samples]
+        what = "real films" if asked.films.is_dir() else "phantoms"
+        print(f"{len(sizes)} {what} of 2048 x 2048, {sum(sizes) / len(sizes) / 1e6:.1f} MB each, 29 polygons")
+        columns = ("operator", "n", "ms a child", *(f"times as fast as {r}" for r in RIVALS), "share of the floor")
+        print_table("Children to files, one process", columns, speeds(version, asked.operators))
+        print_table("", ("what", "measured", "against the target"), others(version))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

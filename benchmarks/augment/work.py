@@ -1,0 +1,92 @@
+"""The films to work on, and one timed piece of work: by CPU time, which a busy machine disturbs least."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from augment.children import Job, plan_children
+from augment.materialise import file_names, make_files
+from augment.plan.base import Planner
+from benchmarks.augment.rivals import RIVALS, Files
+from curate.ingest import ingest
+from curate.manifest import SampleRow, Version
+from curate.phantom import write_phantom
+from curate.sample.image import encode_png
+
+N = 10
+
+
+def films(folder: Path, real: Path | None) -> Version:
+    """Ten films of 2048 x 2048 with 29 polygons each: real ones where they are at hand, else phantoms."""
+    if real is not None and real.is_dir():
+        shutil.copytree(real, folder, copy_function=shutil.copyfile)
+    else:
+        write_phantom(folder, N, 2048, 0)
+    return ingest(folder).version
+
+
+def files_of(version: Version) -> Files:
+    return {r.id: (version.root / r.image, version.root / r.labels) for r in version.samples}
+
+
+def planned(version: Version, planner: Planner, n: int) -> list[SampleRow]:
+    return plan_children([Job(planner, n)], version, 0)
+
+
+def cpu(work: Callable[[], object], repeats: int = 3) -> float:
+    """The least CPU seconds of this process that a piece of work took."""
+    times = []
+    for _ in range(repeats):
+        start = time.process_time()
+        work()
+        times.append(time.process_time() - start)
+    return min(times)
+
+
+def ours(rows: Sequence[SampleRow], version: Version, workers: int = 1, folder: str = "bench") -> None:
+    """Children to files, as ``augment`` makes them, digests and all."""
+    for _ in make_files(rows, [file_names(folder, r.id) for r in rows], version, workers):
+        pass
+    shutil.rmtree(version.root / "derived")
+
+
+def floor(rows: Sequence[SampleRow], version: Version, pictures: Sequence[np.ndarray]) -> None:
+    """What no way of making files can do without: decode each parent once, encode and write each child once."""
+    parents = sorted({p for r in rows for p in r.parents})
+    for name in parents:
+        data = (version.root / version.by_id[name].image).read_bytes()
+        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    folder = version.root / "derived"
+    folder.mkdir()
+    for k in range(len(rows)):
+        (folder / f"{k}.png").write_bytes(encode_png(pictures[k % len(pictures)]))
+    shutil.rmtree(folder)
+
+
+def rival(name: str, rows: Sequence[SampleRow], version: Version) -> None:
+    """Some children as a rival makes them."""
+    folder = version.root / "derived"
+    folder.mkdir()
+    files = files_of(version)
+    for k, row in enumerate(rows):
+        RIVALS[name](row.plan(), files, folder / str(k))
+    shutil.rmtree(folder)
+
+
+def peak_mb(version: Version, rows: Sequence[SampleRow]) -> float:
+    """The largest resident size of a process that makes these children and nothing else, MiB."""
+    process = os.fork()
+    if process == 0:
+        ours(rows, version, folder="peak")
+        os._exit(0)
+    _, status, usage = os.wait4(process, 0)
+    if status != 0:
+        raise RuntimeError("the child that measures memory failed")
+    return usage.ru_maxrss / 1024
