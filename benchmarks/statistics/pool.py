@@ -28,8 +28,8 @@ from train.runs import arm_folder
 
 SETTINGS = (
     "architecture=fpn", "encoder=tu-mobilenetv3_small_050", "weights=none",
-    "model={decoder_pyramid_channels: 32, decoder_segmentation_channels: 32}", "size=96", "batch=4", "steps=200",
-    "lr=0.004", "predictions=32", "workers=0",
+    "model={decoder_pyramid_channels: 32, decoder_segmentation_channels: 32}", "size=64", "batch=4", "steps=150",
+    "lr=0.008", "predictions=32", "workers=0",
 )  # fmt: skip
 
 
