@@ -10,10 +10,10 @@ from curate.options import Data, Json, Switch
 
 def log(
     sample: str | None = None,
+    version: str | None = None,
     /,
     *,
     annotation: str | None = None,
-    version: str | None = None,
     tag: Switch = False,
     data: Data = None,
     json: Json = False,
@@ -22,8 +22,8 @@ def log(
 
     Args:
         sample: its id.
-        annotation: follow this annotation (its id, or its class) only.
         version: in which the sample is looked up; the newest by default.
+        annotation: follow this annotation (its id, or its class) only.
         tag: only versions that have a tag.
     """
     from curate.log import history, sample_log, tree_lines

@@ -48,8 +48,8 @@ def iou(a: shapely.Geometry, b: shapely.Geometry) -> float:
 def changes(sample: str, before: Sequence[Annotation], after: Sequence[Annotation]) -> list[Change]:
     """What happened to a sample's annotations; those that are vertex for vertex the same are left out.
 
-    Pairs are sought in turn: the same id, class and shape; the same id; the largest IoU within a class; and across
-    classes the largest IoU of at least ``RENAMED``.
+    Pairs are sought in turn: the same id, class and shape; the same id where they overlap; the largest IoU within a
+    class; across classes the largest IoU of at least ``RENAMED``; and the same id and class wherever they lie.
     """
     left, right = list(before), list(after)
     pairs: list[tuple[Annotation, Annotation]] = []
@@ -82,6 +82,12 @@ def changes(sample: str, before: Sequence[Annotation], after: Sequence[Annotatio
                 pairs.append((left[i], right[j]))
         left = [a for i, a in enumerate(left) if i not in taken_left]
         right = [b for j, b in enumerate(right) if j not in taken_right]
+    for a in list(left):
+        b = next((b for b in right if (a.id, a.label) == (b.id, b.label)), None)
+        if b is not None:
+            left.remove(a)
+            right.remove(b)
+            pairs.append((a, b))
     found = [c for c in (_pair(sample, a, b) for a, b in pairs) if c is not None]
     found += [Change(sample, a.label, "removed", a.id, 0.0, None) for a in left]
     found += [Change(sample, b.label, "added", b.id, 0.0, None) for b in right]

@@ -39,12 +39,14 @@ def read_split(path: Path, digest: str | None = None) -> dict[str, int]:
         raise ManifestError(path, "split does not match the digest in the manifest: it was changed or damaged")
     fold_of: dict[str, int] = {}
     try:
-        for line in csv.DictReader(io.StringIO(data.decode("utf-8"), newline="")):
-            group, fold = line["group"], line["fold"]
+        lines = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
+        if next(lines, None) != ["group", "fold"]:
+            raise ValueError("its columns are not group, fold")
+        for group, fold in lines:
             if group in fold_of:
                 raise ManifestError(path, f"group {group} stands in it twice")
             fold_of[group] = TEST if fold == "test" else int(fold)
-    except (KeyError, TypeError, ValueError, csv.Error, UnicodeDecodeError) as error:
+    except (TypeError, ValueError, csv.Error) as error:
         raise ManifestError(path, f"is not a split table: {error}") from None
     return fold_of
 

@@ -16,7 +16,7 @@ from curate.errors import ManifestError, UsageError
 from curate.files import inside
 from curate.manifest.head import TABLES, find_manifest, read_head
 from curate.manifest.row import SampleRow
-from curate.manifest.splits import read_split
+from curate.manifest.splits import TEST, read_split
 from curate.manifest.table import read_table, rows_of
 
 
@@ -62,29 +62,45 @@ class Version:
         info = self.manifest.head["splits"][self.split]
         return read_split(inside(self.manifest.root, info["file"]), info["digest"] if self.verify else None)
 
-    def own_table(self, columns: Sequence[str] | None = None) -> pa.Table:
-        """The rows that this version's own step wrote."""
+    def own_table(self, columns: Sequence[str] | None = None, pages_only: bool = False) -> pa.Table:
+        """The rows that this version's own step wrote.
+
+        Args:
+            columns: only these. pages_only: do not hash the whole file for them; see ``read_table``.
+        """
         info = self.entry["table"]
         path = inside(self.manifest.root, info["file"])
-        return read_table(path, info["digest"] if self.verify else None, columns)
+        return read_table(path, info["digest"] if self.verify else None, columns, pages_only)
 
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Every row of this version, as an Arrow table sorted by table then id: made to filter without objects.
 
         Args:
-            columns: only these (and ``op`` and ``id``, which the overlay of versions needs).
+            columns: only these (and ``op`` and ``id``, which the overlay of versions needs); then nothing else of the
+                file is read, and what is read is checked page by page rather than by the digest of the whole.
         """
         wanted = None if columns is None else list(dict.fromkeys(["op", "id", *columns]))
         layers: list[pa.Table] = []
         hidden: set[str] = set()
         for version in self.chain():
-            layer = version.own_table(wanted)
+            layer = version.own_table(wanted, pages_only=wanted is not None)
             if hidden:
                 layer = layer.filter(pc.invert(pc.is_in(layer["id"], pa.array(sorted(hidden)))))
             if version.parent is not None:
                 hidden.update(layer["id"].to_pylist())
             layers.append(layer.filter(pc.equal(layer["op"], "put")))
         return pa.concat_tables(reversed(layers))
+
+    def films(self, fold: int | None, columns: Sequence[str] = ()) -> pa.Table:
+        """The originals of a fold (``None``: of the test set), without making objects.
+
+        Args:
+            columns: beside ``op``, ``id``, ``group`` and ``recipe``.
+        """
+        table = self.table(["group", "recipe", *columns])
+        wanted = TEST if fold is None else fold
+        groups = pa.array([g for g, f in self.fold_of.items() if f == wanted], pa.string())
+        return table.filter(pc.and_(pc.is_in(table["group"], groups), pc.is_null(table["recipe"])))
 
     def recount(self) -> int:
         """How many samples the tables hold, whatever the head says."""

@@ -74,34 +74,47 @@ def to_table(put: Iterable[SampleRow], drop: Sequence[str] = ()) -> pa.Table:
 def to_bytes(table: pa.Table) -> bytes:
     """A table as the bytes of a Parquet file; the same table gives the same bytes with the same pyarrow."""
     sink = BytesIO()
-    pq.write_table(table, sink, compression="zstd", compression_level=3, write_statistics=True)
+    pq.write_table(table, sink, compression="zstd", compression_level=3, write_page_checksum=True)
     return sink.getvalue()
 
 
-def read_table(path: Path, digest: str | None = None, columns: Sequence[str] | None = None) -> pa.Table:
+def read_table(
+    path: Path, digest: str | None = None, columns: Sequence[str] | None = None, pages_only: bool = False
+) -> pa.Table:
     """Read a version's table.
 
     Args:
         digest: expected digest of the file's bytes; ``None`` skips the check.
         columns: only these, for a filter that needs few of them.
+        pages_only: read no byte but those columns', and check these by their pages' own checksums.
 
     Raises:
         ManifestError: missing, not Parquet, other columns, or other bytes than the head says.
     """
+    wanted = list(columns) if columns else None
     try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise ManifestError(path, f"table cannot be read: {error.strerror or error}") from None
-    if digest is not None and digest_bytes(data) != digest:
-        raise ManifestError(path, "table does not match the digest in the manifest: it was changed or damaged")
-    try:
-        table = pq.read_table(pa.BufferReader(data), columns=list(columns) if columns else None)
+        if pages_only:
+            with pa.memory_map(str(path)) as source:
+                table = pq.ParquetFile(source, page_checksum_verification=True).read(columns=wanted)
+        else:
+            data = _checked(path, digest)
+            table = pq.read_table(pa.BufferReader(data), columns=wanted)
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
     expected = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])
     if not table.schema.equals(expected):
         raise ManifestError(path, "table has other columns than this version of carpus writes")
     return table
+
+
+def _checked(path: Path, digest: str | None) -> bytes:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise ManifestError(path, f"table cannot be read: {error.strerror or error}") from None
+    if digest is not None and digest_bytes(data) != digest:
+        raise ManifestError(path, "table does not match the digest in the manifest: it was changed or damaged")
+    return data
 
 
 def rows_of(table: pa.Table, fold_of: dict[str, int]) -> list[SampleRow]:
