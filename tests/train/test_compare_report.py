@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import csv
 import io
 import json
@@ -171,12 +172,9 @@ def test_films_are_drawn_from_the_manifest_with_both_predictions(tiny, tmp_path)
     page = write_report(c, tmp_path / "out").read_text()
     images = [x for x in tags_of(page).addresses if x.startswith("data:image/jpeg;base64,")]
     assert len(images) >= 5
-    assert "put right" in page
-    import base64
-
+    assert "<figcaption>put right, broken, wrong in both</figcaption>" in page  # needs the truth, from the manifest
     first = cv2.imdecode(np.frombuffer(base64.b64decode(images[0].split(",")[1]), np.uint8), cv2.IMREAD_COLOR)
-    assert first.max() > 200
-    assert first.shape[2] == 3
+    assert first.std() > 20  # the film, not an empty ground
 
 
 def test_damaged_or_missing_films_and_predictions_leave_the_page_whole(tiny, tmp_path):

@@ -27,7 +27,7 @@ def write_report(comparison: Comparison, out: Path) -> Path:
     source = None
     if comparison.manifest is not None:
         try:
-            source = FilmSource(Manifest.find(comparison.manifest).version(comparison.b.name))
+            source = FilmSource(Manifest.find(comparison.manifest).version(comparison.b.facts["version"]))
         except CarpusError:
             source = None  # it went away since the comparison; the page says where films should have been
     write_atomically(out / "report.json", json_of(comparison))
