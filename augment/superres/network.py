@@ -59,8 +59,8 @@ class Network:
 
         Returns:
             float32 (n, (h - 2 margin) * scale, (w - 2 margin) * scale): the luminance of the network's colours,
-            not clipped, rounded to 1/256 of a grey level of 255, so that last-bit differences between processors go
-            no further.
+            clipped to 0 to 1 as Real-ESRGAN's own inference does, rounded to 1/256 of a grey level of 255, so that
+            last-bit differences between processors go no further.
 
         Raises:
             CarpusError: out of memory.
@@ -72,7 +72,7 @@ class Network:
                 grey = torch.from_numpy(np.ascontiguousarray(tiles))[:, None]
                 kind = torch.float16 if self.half else torch.float32
                 x = grey.expand(-1, self.channels, -1, -1).to(self.device, kind)
-                result = self._enlarged(x.contiguous(memory_format=torch.channels_last), margin).float()
+                result = self._enlarged(x.contiguous(memory_format=torch.channels_last), margin).float().clamp_(0, 1)
                 shares = LUMINANCE if result.shape[1] == 3 else (1.0,)
                 luminance = sum(result[:, k] * share for k, share in enumerate(shares))
                 return (torch.round(luminance * (255 * 256)) / (255 * 256)).cpu().numpy()

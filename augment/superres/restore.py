@@ -71,7 +71,7 @@ class Settings:
 
 
 def network_picture(film: np.ndarray, network: Enlarger, settings: Settings) -> np.ndarray:
-    """What the network alone makes of a film: float32 grey levels (h * factor, w * factor), not clipped.
+    """What the network alone makes of a film: float32 grey levels (h * factor, w * factor).
 
     Args:
         film: float32 (h, w), 0 to 255.
