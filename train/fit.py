@@ -165,7 +165,11 @@ def make_trainer(config: Config, folder: RunFolder, name: str, quiet: bool) -> A
     callbacks = [Journal(folder.log, name, quiet), Keeper(folder.resume)]
     if config.patience:
         callbacks.insert(0, EarlyStop(config.patience))
-    strategy = "auto" if config.devices * config.nodes == 1 else ("ddp" if config.nodes > 1 else "ddp_spawn")
+    strategy = "auto"
+    if config.nodes > 1:
+        strategy = "ddp"
+    elif config.devices > 1:  # on the CPU by fork: a fresh process imports Lightning before torchvision is repaired
+        strategy = "ddp_spawn" if torch.cuda.is_available() else "ddp_fork"
     with warnings.catch_warnings(), _quiet_lightning():
         warnings.filterwarnings("ignore", module="lightning.*")
         return lightning.Trainer(

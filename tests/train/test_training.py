@@ -252,3 +252,26 @@ def test_early_stop_looks_at_the_inner_split_only(tiny, settings):
         assert not held & {arm.version.by_id[a].group for a in ancestors(arm.version, row.id)}
     assert any(line.split(",")[3] for line in result.folder.log.read_text().splitlines()[1:])
     assert json.loads(result.folder.record_file.read_text())["config"]["patience"] == 2
+
+
+@pytest.mark.long
+def test_two_processes_share_the_draws(tiny, settings):
+    """The same samples a step as one process with twice the batch; only batch statistics differ."""
+    import subprocess
+    import sys
+
+    words = ["--manifest", "v2", "--seeds", "1", "--data", str(tiny), "--json"]
+    for setting in (*settings, "steps=6", "devices=2", "batch=2", "checkpoint_every=3"):
+        words += ["--set", setting]
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-m", "train", *words], capture_output=True, text=True, check=False, cwd=root)
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    alone = _fit(tiny, [*settings, "steps=6", "checkpoint_every=3"], runs=tiny / "alone")
+    assert (found["steps"], found["epochs"]) == (6, alone.record["epochs"])
+    folder = RunFolder(Path(found["runs"][0]))
+    ours, theirs = _weights(folder), _weights(alone.folder)
+    moved = [name for name in ours if ours[name].is_floating_point() and not torch.equal(ours[name], theirs[name])]
+    assert moved, "batch norm saw half the batch"
+    close = [torch.allclose(ours[name], theirs[name], atol=0.05) for name in moved if "running" not in name]
+    assert sum(close) > 0.9 * len(close)
