@@ -32,6 +32,12 @@ def edit(run, **changes):
     (run / "run.json").write_text(json.dumps({k: v for k, v in record.items() if v is not None}))
 
 
+def unfinish(run):
+    for file in run.iterdir():
+        file.unlink()
+    (run / "log.csv").write_text("step,loss\n10,0.5\n")
+
+
 def edit_scores(run, change):
     lines = (run / "scores.csv").read_text().splitlines()
     (run / "scores.csv").write_text("\n".join([lines[0], *change(lines[1:])]) + "\n")
@@ -150,6 +156,7 @@ def test_hand_groups_come_with_hand_classes_only(tmp_path):
         (lambda run: edit(run, status="running"), "did not finish"),
         (lambda run: (run / "scores.csv").unlink(), "did not finish: it has no scores.csv"),
         (lambda run: (run / "run.json").unlink(), "no run.json"),
+        (unfinish, "did not finish: finish it, or move it"),
         (lambda run: (run / "run.json").write_text("{"), "not JSON"),
         (lambda run: (run / "run.json").write_text("[]"), "not a JSON object"),
         (lambda run: edit(run, classes="Radius"), "'classes' must be a list of names"),

@@ -16,6 +16,8 @@ from train.scores import read_scores
 #: What ``run.json`` may say of how far the run came; anything else is a run that did not finish.
 FINISHED = {"finished", "done", "complete", "completed", "ok"}
 METRICS = ("dice", "nsd", "hd95")
+#: Files that a run under way leaves behind before it has scores.
+_BEGUN = {"log.csv", "resume.ckpt", "model.pt"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,6 +51,7 @@ def find_runs(folder: Path) -> list[Path]:
 
     Raises:
         UsageError: no such folder, or no run in it.
+        CarpusError: a run below was begun and not finished: leaving it out unasked could favour an arm.
     """
     if not folder.is_dir():
         raise UsageError(folder, "no such folder")
@@ -58,6 +61,8 @@ def find_runs(folder: Path) -> list[Path]:
         if "run.json" in files or "scores.csv" in files:
             below.clear()  # a run's own folders are not runs
             found.append(Path(where))
+        elif _BEGUN.intersection(files):
+            raise CarpusError(where, "the run did not finish: finish it, or move it out of the arm's folder")
     if not found:
         raise UsageError(folder, "neither a run folder (run.json, scores.csv) nor a folder of run folders")
     return sorted(found)
