@@ -3,8 +3,8 @@
     python benchmarks/statistics/pool.py WORK [--runs 40] [--out benchmarks/statistics/pool.npz]
 
 Makes a phantom of 64 films of 32 patients in WORK and trains a tiny network on it from many seeds, half a minute each
-on a core. Kept are the Dice of every run, film and bone. Any two sets of runs are an A/A comparison: nothing differs but
-the seeds.
+on a core. Kept are the Dice of every run, film and bone. Any two sets of runs are an A/A comparison: nothing differs
+but the seeds.
 """
 
 from __future__ import annotations
