@@ -81,7 +81,8 @@ def draw(
             if per_child == 1:
                 company = []
             elif repeated:
-                company = [block[i] for i in own.integers(len(block), size=per_child - 1)]
+                order = [others[i] for i in own.permutation(len(others))] or [block[first]]
+                company = [order[k % len(order)] for k in range(per_child - 1)]
             else:
                 company = [others[i] for i in own.choice(len(others), per_child - 1, replace=False)]
             yield Drawn(index, own, (block[first], *company), repeated)

@@ -7,6 +7,7 @@ random place of its own film, at native scale. A boundary that leaves one patch 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -59,10 +60,14 @@ class Ricap:
             rows = [r for r in rows if len(aligner.places(r.id)) >= 2]
             if not rows:
                 raise UsageError("--aligned", "no film has two labelled classes to align it by")
+        part = (lambda r: (r.fold, r.side)) if self.aligned or self.same_side else (lambda r: r.fold)
+        members = Counter(map(part, rows))
+        rows = [r for r in rows if members[part(r)] > 1]
+        if not rows:
+            raise UsageError(self.operator, "needs two films of one fold (and one side, where sides are kept apart)")
         size = (self.size, self.size) if self.size else common_size(rows)
-        side = self.aligned or self.same_side
         told = False
-        for drawn in draw(rows, n, 4, seed, self.operator, (lambda r: (r.fold, r.side)) if side else lambda r: r.fold):
+        for drawn in draw(rows, n, 4, seed, self.operator, part):
             if drawn.repeated and not told:
                 told = True
                 pool.warn("a fold has fewer than 4 films to draw from: films repeat within a child")
