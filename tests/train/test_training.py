@@ -264,7 +264,8 @@ def test_two_processes_share_the_draws(tiny, settings):
     for setting in (*settings, "steps=6", "devices=2", "batch=2", "checkpoint_every=3"):
         words += ["--set", setting]
     root = Path(__file__).parents[2]
-    done = subprocess.run([sys.executable, "-m", "train", *words], capture_output=True, text=True, check=False, cwd=root)
+    command = [sys.executable, "-m", "train", *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     alone = _fit(tiny, [*settings, "steps=6", "checkpoint_every=3"], runs=tiny / "alone")
