@@ -78,10 +78,11 @@ def speeds(version, names) -> list[tuple]:
 def others(version) -> list[tuple]:
     """Planning, rendering without files, memory, and two processes."""
     lines = []
-    start = time.perf_counter()
+    start, wall = time.process_time(), time.perf_counter()
     made = make_version(version.manifest, Mosaic(), 800, virtual=True).version
-    taken = time.perf_counter() - start
-    lines.append(("800 mosaics planned and named, no files", f"{taken:.2f} s", _cell(1 / taken, 1)))
+    taken, wall = time.process_time() - start, time.perf_counter() - wall
+    text = f"{taken:.2f} s ({wall:.2f} s by the clock)"
+    lines.append(("800 mosaics planned and named, no files", text, _cell(1 / taken, 1)))
     reader = SampleReader(made)
     some = [r for r in made.samples if not r.is_original][:80]
     for row in some:
@@ -89,7 +90,7 @@ def others(version) -> list[tuple]:
     taken = work.cpu(lambda: [reader.image(r.id, 0.25) for r in some])
     lines.append(("a mosaic rendered at 512 from its cached parents", f"{1e3 * taken / len(some):.2f} ms", ""))
     rows = work.planned(version, Mosaic(), 16 * work.N)
-    peaks = [work.peak_mb(version, rows[: k * work.N]) for k in (1, 16)]
+    peaks = [work.peak_mb(version, k * work.N) for k in (1, 16)]
     text = " and ".join(f"{p:.0f}" for p in peaks)
     lines.append(("memory of a worker, N and 16N mosaics", f"{text} MiB", _cell(400 / max(peaks), 1)))
     times = []

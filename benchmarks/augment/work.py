@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -80,13 +82,12 @@ def rival(name: str, rows: Sequence[SampleRow], version: Version) -> None:
     shutil.rmtree(folder)
 
 
-def peak_mb(version: Version, rows: Sequence[SampleRow]) -> float:
-    """The largest resident size of a process that makes these children and nothing else, MiB."""
-    process = os.fork()
-    if process == 0:
-        ours(rows, version, folder="peak")
-        os._exit(0)
-    _, status, usage = os.wait4(process, 0)
+def peak_mb(version: Version, n: int) -> float:
+    """The largest resident size of ``augment mosaic`` for n children, in a process of its own, MiB."""
+    words = ["mosaic", "--n", str(n), "--from", version.name, "--name", f"peak{n}", "--data", str(version.root)]
+    code = f"import sys; from curate.terminal import run; from augment.cli import app; sys.exit(run(app, {words!r}))"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    _, status, usage = os.wait4(process.pid, 0)
     if status != 0:
         raise RuntimeError("the child that measures memory failed")
     return usage.ru_maxrss / 1024
