@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -85,9 +84,11 @@ def rival(name: str, rows: Sequence[SampleRow], version: Version) -> None:
 def peak_mb(version: Version, n: int) -> float:
     """The largest resident size of ``augment mosaic`` for n children, in a process of its own, MiB."""
     words = ["mosaic", "--n", str(n), "--from", version.name, "--name", f"peak{n}", "--data", str(version.root)]
-    code = f"import sys; from curate.terminal import run; from augment.cli import app; sys.exit(run(app, {words!r}))"
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    if status != 0:
-        raise RuntimeError("the child that measures memory failed")
-    return usage.ru_maxrss / 1024
+    code = f"""
+from curate.terminal import run
+from augment.cli import app
+if run(app, {words!r}) == 0:
+    print("peak", next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""  # the kernel's own mark: what getrusage says of a child begins with its parent's size
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return int(done.stdout.rpartition("peak")[2]) / 1024
