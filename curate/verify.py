@@ -227,7 +227,7 @@ def verify_manifest(
             result.problems.append(Problem(error.path, "lineage", error.detail))
     with contextlib.suppress(ManifestError):  # flags that cannot be read are told where they are used
         result.twins = twins_apart(work[-1][0])
-    if not names:
+    if not names and not damaged:  # a damaged table cannot say what is needed
         result.orphans = find_orphans(manifest)
     return result
 

@@ -119,7 +119,8 @@ def main(sizes: list[int]) -> None:
             size = (root / TABLES / "v1.parquet").stat().st_size / 1e6
             for what in ("filter", "filter by fold", "add", "read all")[: 4 if n <= 10**5 else 3]:
                 got = min((apart(what, root) for _ in range(1 if n > 10**5 else 3)), key=lambda g: g["seconds"])
-                print(f"{n:>9}  {what:15}{got['seconds']:>9.3f}{got['cpu']:>8.3f}{got['mib']:>10.0f}{size:>10.2f}", flush=True)
+                figures = f"{got['seconds']:>9.3f}{got['cpu']:>8.3f}{got['mib']:>10.0f}{size:>10.2f}"
+                print(f"{n:>9}  {what:15}{figures}", flush=True)
             added = list((root / TABLES).glob("add*.parquet"))
             print(f"{'':>9}  a version of {CHILDREN} more takes {added[0].stat().st_size / 1e3:.1f} kB")
 
