@@ -24,9 +24,9 @@ import math
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import special, stats
+from scipy import special
 
-from train.compare.twot import reach, two_sided_p
+from train.compare.twot import reach, t_quantile, two_sided_p
 
 
 @dataclass(frozen=True)
@@ -79,7 +79,7 @@ class Difference:
         if self.has_seeds:
             half = reach(confidence, *self._scales)
         else:
-            half = float(stats.t.isf((1 - confidence) / 2, self.patient_df)) * math.sqrt(self.patient_var)
+            half = t_quantile((1 + confidence) / 2, self.patient_df) * math.sqrt(self.patient_var)
         return self.delta - half, self.delta + half
 
     @property
