@@ -18,7 +18,7 @@ class CarpusError(Exception):
     def __init__(self, path: str | os.PathLike | None, detail: str):
         self.path = None if path is None else os.fspath(path)
         self.detail = detail if detail.isprintable() else " ".join(detail.split())  # libraries may use several lines
-        super().__init__(f"{self.path}: {detail}" if self.path else detail)
+        super().__init__(f"{self.path}: {self.detail}" if self.path else self.detail)
 
     def __reduce__(self):  # crosses process borders with its fields, not with its formatted text
         return type(self), (self.path, self.detail)
