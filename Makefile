@@ -28,9 +28,11 @@ demo: install
 	@sh docs/demo.sh
 
 test: install lint
+	@mkdir -p .cache
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'not long' --basetemp=.cache/pytest
 
 test-long: install
+	@mkdir -p .cache
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --basetemp=.cache/pytest
 
 lint: install
