@@ -31,7 +31,10 @@ def _steps_and_round_trips(config: Config, tmp_path, size: int) -> None:
     assert logits.shape == target.shape
     loss(logits, target).backward()
     optimiser.step()
-    moved = [not torch.equal(a, b) for a, b in zip(before, network.parameters(), strict=True)]
+    # PSPNet leaves the deeper half of its encoder unused: those layers have no gradient
+    pairs = [(a, b) for a, b in zip(before, network.parameters(), strict=True) if b.grad is not None]
+    moved = [not torch.equal(a, b) for a, b in pairs]
+    assert len(pairs) >= 0.5 * len(before)
     assert sum(moved) > 0.8 * len(moved)
     save_model(tmp_path / "model.pt", network, config, CLASSES, 1)
     twin, same, classes = load_model(tmp_path / "model.pt", CLASSES)
