@@ -14,7 +14,7 @@ from scipy import stats
 
 from train.compare.estimate import difference
 
-DRAWS = 3999
+DRAWS = 1999
 
 
 def wilcoxon(a, b, rng):
