@@ -42,7 +42,9 @@ def moved(shape: shapely.Geometry, place: Placement, size: tuple[int, int]) -> s
             step = np.abs(found - last).max()
         return found
 
-    return shapely.transform(shapely.segmentize(there, FIELD_STEP), displaced)
+    bent = shapely.transform(shapely.segmentize(there, FIELD_STEP), displaced)
+    # straight pieces between bent vertices can cross where a needle was thinner than their sag
+    return bent if bent.is_valid else shapely.make_valid(bent)
 
 
 def shown(recipe: Recipe, k: int) -> shapely.Geometry:
