@@ -46,7 +46,7 @@ class Superres:
     weights: str = ""
     scale: int = 2
     enlarge: bool = False
-    strength: float = 0.75
+    strength: float = 0.5
     rounds: int = 10
     tile: int = 256
     half: bool = False

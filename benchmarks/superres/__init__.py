@@ -1,0 +1,1 @@
+"""Quality and time of super-resolution on real films."""
