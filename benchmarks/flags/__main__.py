@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 
 from benchmarks.flags import labels, others, phantoms, real, speed, twins
+from benchmarks.flags.halves import LEARNT
 from benchmarks.flags.scores import HEADER, Result
 from benchmarks.flags.sheet import sheet
 from curate.flags import Film
@@ -54,7 +55,7 @@ def main() -> None:
     if args.phantoms:
         with tempfile.TemporaryDirectory() as folder:
             results += phantoms.results(Path(folder), args.phantoms, 768, _say)
-    turned = {"reported half": real.orientation(found, 1 - real.TUNED), "all films": real.orientation(found)}
+    turned = {"reported half": real.orientation(found, 1 - LEARNT), "all films": real.orientation(found)}
     odd = real.truths(found)
     baseline = {
         "pyod": others.pyod(args.data / "radiographs", odd),

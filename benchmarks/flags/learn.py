@@ -1,8 +1,7 @@
 """Train the networks that the detectors share: ``python -m benchmarks.flags.learn --data ../shared/data/radiographs``.
 
-Each kind of network is trained twice, on one half of the studies each; a film of this set is only ever judged by the
-networks that did not see its study, a new film by both. Needs torch (extra ``train``); half an hour on one core
-for all.
+They learn on one half of the studies; the benchmark reports what they say of the other. Needs torch (extra
+``train``); half an hour on one core for all.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -20,7 +20,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from benchmarks.flags.halves import halves_of
+from benchmarks.flags.halves import LEARNT, halves_of
 from benchmarks.flags.marks import Marked
 from benchmarks.flags.sample import DENSE, IGNORE, Source, picture_and_target
 from curate.flags.net import GESTALT, METAL, STRIDE, Kind, prepare
@@ -89,6 +89,45 @@ def folded(net: Net) -> dict[str, np.ndarray]:
     return {k: v.detach().numpy().astype(np.float16) for k, v in out.items()}
 
 
+def unfold(net: Net, stored: dict[str, np.ndarray], x: torch.Tensor) -> None:
+    """Start ``net`` where folded weights left off: normalisation is set so that on the batch ``x`` it changes
+    nothing."""
+
+    def put(name: str, block: nn.Sequential, x: torch.Tensor) -> torch.Tensor:
+        weight = torch.from_numpy(stored[f"{name}.w"].astype(np.float32))
+        o, i = block[0].weight.shape[:2]
+        block[0].weight.copy_(weight.reshape(3, 3, i, o).permute(3, 2, 0, 1))
+        y = block[0](x)
+        norm = block[1]
+        norm.running_mean.copy_(y.mean((0, 2, 3)))
+        norm.running_var.copy_(y.var((0, 2, 3)))
+        norm.weight.copy_(torch.sqrt(norm.running_var + norm.eps))
+        norm.bias.copy_(norm.running_mean + torch.from_numpy(stored[f"{name}.b"].astype(np.float32)))
+        return F.relu(y + torch.from_numpy(stored[f"{name}.b"].astype(np.float32))[None, :, None, None])
+
+    def tensor(name: str) -> torch.Tensor:
+        return torch.from_numpy(stored[name].astype(np.float32))
+
+    with torch.no_grad():
+        x = F.pixel_unshuffle(x, 2)
+        levels = []
+        for k, block in enumerate(net.down):
+            x = put(f"down{k}.1", block[1], put(f"down{k}.0", block[0], x))
+            levels.append(x)
+        for k, side in enumerate(net.side):
+            side.weight.copy_(tensor(f"side{k + 1}.w").T[:, :, None, None])
+            side.bias.copy_(tensor(f"side{k + 1}.b"))
+        p = net.side[-1](levels[-1])
+        for k in range(len(net.side) - 2, -1, -1):
+            p = net.side[k](levels[k + 1]) + F.interpolate(p, scale_factor=2.0, mode="nearest")
+        put("head", net.head, p)
+        net.out.weight.copy_(tensor("out.w").T[:, :, None, None])
+        net.out.bias.copy_(tensor("out.b"))
+        for k in (0, 2) if net.whole is not None else ():
+            net.whole[k].weight.copy_(tensor(f"whole.{k // 2}.w").T)
+            net.whole[k].bias.copy_(tensor(f"whole.{k // 2}.b"))
+
+
 def _tensors(images: list, dense: list, valid: list, whole: list) -> tuple[torch.Tensor, ...]:
     x = torch.from_numpy(np.stack(images).transpose(0, 3, 1, 2).copy()).contiguous(memory_format=torch.channels_last)
     return x, *(torch.from_numpy(np.stack(v)) for v in (dense, valid, whole))
@@ -155,7 +194,7 @@ def gestalt_loss(out, said, dense, valid, whole) -> torch.Tensor:
     told = whole != IGNORE
     each = F.binary_cross_entropy_with_logits(said, whole.clamp(min=0), reduction="none") * told
     statements = each.sum(0) / told.sum(0).clamp(min=1)
-    return 3 * cross.sum() + 1.5 * turn + statements.sum() + _strongest(z[:, 2:], y[:, 2:], v[:, 2:], 12)
+    return 3 * cross.sum() + 1.5 * turn + 2 * statements.sum() + _strongest(z[:, 2:], y[:, 2:], v[:, 2:], 12)
 
 
 def _strongest(z, y, v, n: int) -> torch.Tensor:
@@ -202,7 +241,7 @@ RECIPES = {
 
 
 def train(
-    recipe: Recipe, films: list[Marked], seed: int, minutes: float, log: Callable[[str], None]
+    recipe: Recipe, films: list[Marked], seed: int, minutes: float, start_from: Path | None, log: Callable[[str], None]
 ) -> tuple[Net, int]:
     """Train on ``films`` for so many steps or minutes, whichever is less: AdamW, a rate that warms up and falls to
     nothing."""
@@ -210,7 +249,10 @@ def train(
     rng = np.random.default_rng(seed)
     net = Net(recipe.kind).to(memory_format=torch.channels_last)
     sources, weights = [Source(f) for f in films], film_weights(films)
-    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-2)
+    if start_from is not None:
+        with np.load(start_from, allow_pickle=False) as stored:
+            unfold(net, dict(stored), recipe.batch(sources, weights, 2 * recipe.n, rng)[0])
+    optimiser = torch.optim.AdamW(net.parameters(), 3e-3, weight_decay=1e-3)
     start, step, done, smooth = time.time(), 0, 0.0, None
     while done < 1:
         done = max(step / recipe.steps, (time.time() - start) / (60 * minutes))
@@ -235,9 +277,10 @@ def train(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/radiographs"))
-    parser.add_argument("--half", type=int, choices=(0, 1), help="only the networks trained on this half")
     parser.add_argument("--kind", choices=sorted(RECIPES), help="only this kind of network")
     parser.add_argument("--minutes", type=float, default=60, help="most time for each network")
+    parser.add_argument("--start-from", type=Path, help="weights to go on from")
+    parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, default=WEIGHTS)
     args = parser.parse_args()
     torch.set_num_threads(1)
@@ -245,11 +288,11 @@ def main() -> None:
     args.out.mkdir(parents=True, exist_ok=True)
     for name in RECIPES if args.kind is None else (args.kind,):
         films, _, halves = halves_of(args.data, RECIPES[name].work)
-        for half in (0, 1) if args.half is None else (args.half,):
-            mine = [f for f in films if halves[f.name] == half]
-            net, steps = train(RECIPES[name], mine, half, args.minutes, lambda text: print(text, flush=True))
-            note = {"kind": name, "half": half, "steps": steps, "films": sorted(f.name for f in mine)}
-            np.savez_compressed(args.out / f"{name}{half}.npz", note=np.array(json.dumps(note)), **folded(net))
+        mine = [f for f in films if halves[f.name] == LEARNT]
+        log = partial(print, flush=True)
+        net, steps = train(RECIPES[name], mine, args.seed, args.minutes, args.start_from, log)
+        note = {"kind": name, "steps": steps, "films": sorted(f.name for f in mine)}
+        np.savez_compressed(args.out / f"{name}.npz", note=np.array(json.dumps(note)), **folded(net))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The detectors on the shared radiographs: each film judged by the networks that did not see its study."""
+"""The detectors on the shared radiographs: reported on the studies that nothing was learnt from."""
 
 from __future__ import annotations
 
@@ -8,26 +8,12 @@ from pathlib import Path
 
 import numpy as np
 
-from benchmarks.flags.halves import halves_of
+from benchmarks.flags.halves import LEARNT, halves_of
 from benchmarks.flags.marks import Marked, fingers_degrees
 from benchmarks.flags.scores import Case, Result, judge
-from curate.flags import FilmFlags, films_from_folder, run_detectors
-from curate.flags.perception import only_half
+from curate.flags import DETECTORS, FilmFlags, films_from_folder, run_detectors
 
-TUNED = 0
-"""The half on which thresholds were set; the other is reported."""
-
-LOOKS = (
-    "inverted",
-    "not-a-hand",
-    "multiple-views",
-    "jewellery",
-    "implant",
-    "cast",
-    "nail-art",
-    "rotation",
-    "bent-finger",
-)
+NAMES = [d.name for d in DETECTORS if not d.name.startswith("label-")]
 
 
 @dataclass
@@ -41,21 +27,11 @@ class Real:
 
 
 def run(data: Path, progress: Callable[[str], None]) -> Real:
-    """All detectors on all films: those of the file and the set on the whole set, those that use the networks by
-    halves."""
+    """All detectors that need no labels on all films, as one set."""
     marked, tags, half = halves_of(data)
     films = films_from_folder(data)
-    said = {
-        r.id: r
-        for r in run_detectors(films, ["unreadable", "truncated", "format", "duplicate", "near-duplicate", "exposure"])
-    }
-    for side in (0, 1):
-        with only_half(1 - side):
-            mine = [f for f in films if half[f.id] == side]
-            progress(f"{len(mine)} films by the networks that learnt on the other half")
-            for result in run_detectors(mine, [*LOOKS, "bent-wrist"]):
-                said[result.id].flags += result.flags
-                said[result.id].measures.update(result.measures)
+    progress(f"{len(films)} films")
+    said = {r.id: r for r in run_detectors(films, NAMES)}
     return Real({f.name: f for f in marked}, tags, half, said)
 
 
@@ -100,7 +76,7 @@ def results(real: Real) -> list[Result]:
     out = []
     flags = list(_truths(real, next(iter(real.films))))
     for flag in flags:
-        for side, where in ((1 - TUNED, "reported half"), (TUNED, "half of the thresholds")):
+        for side, where in ((1 - LEARNT, "reported half"), (LEARNT, "half learnt on")):
             cases = []
             for name in real.films:
                 truth = _truths(real, name)[flag]

@@ -12,12 +12,13 @@ from curate.flags.detector import PIXELS, FilmDetector
 from curate.flags.film import Film
 from curate.flags.perception import sigmoid
 from curate.flags.result import Box, Finding
+from curate.flags.thing import verdict
 from curate.presets import FINGERS
 
 HALF_DEGREES = 35.0
 """Degrees between neighbouring bones of a finger at which the score is 0.5; fingers laid flat reach 20."""
 
-HALF = 0.0
+HALF = 4.03
 """Logit of the picture's judgement at which the score is 0.5."""
 
 NAMES = ("index finger", "middle finger", "ring finger", "little finger")
@@ -45,16 +46,15 @@ def _by_labels(film: Film) -> tuple[float, str, Box] | None:
 
 
 def look(film: Film) -> Finding:
-    """From the labels where there are whole fingers, else the network's judgement of the whole film."""
+    """From the labels where there are whole fingers, else the judgement of the whole film."""
     found = _by_labels(film) if film.labelled else None
     if found is not None:
         angle, name, box = found
         score = angle / (angle + HALF_DEGREES)
         return Finding(score, f"The {name} bends by {angle:.0f} degrees.", box if score >= 0.5 else None)
-    seen = film.seen
-    if seen.chance("not-a-hand") > 0.5:
+    if verdict("not-a-hand", film) > 0:
         return Finding(0.0, "There is no hand whose fingers could be bent.")
-    score = float(sigmoid(seen.whole["bent"] - HALF))
+    score = float(sigmoid(verdict("bent-finger", film) - HALF))
     return Finding(score, "The fingers are bent or seen from the side." if score >= 0.5 else "The fingers lie flat.")
 
 

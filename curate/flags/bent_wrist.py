@@ -60,7 +60,7 @@ def _by_picture(film: Film) -> tuple[float, Box] | None:
         return None
     both = seen.hand | arm
     rows, cols = np.nonzero(both)
-    box = tuple(float(v) * seen.cell for v in (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1))
+    box = tuple(float(v) * seen.layers["hand"].cell for v in (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1))
     return float(np.degrees(np.arccos(np.clip((hx * ax + hy * ay) / (h * a), -1, 1)))), box
 
 

@@ -14,6 +14,18 @@ from curate.flags.result import Finding
 PLATE = 250
 """Grey value from which a patch that touches the film's edge is bare plate beyond the collimator, not body."""
 
+RELATIVE = (
+    ("middle", "the body's middle grey value", 5.0, 0.2),
+    ("high", "the body's brightest grey value", 5.0, 0.15),
+    ("ground", "the grey value of empty film", 8.0, 0.25),
+    ("white", "the share clipped at white", 0.02, 0.5),
+    ("noise", "the grain", 0.3, 0.25),
+)
+"""Measures whose logarithms are compared within a set: name, words, what is added first, least spread."""
+
+FAR = 4.0
+"""Robust standard deviations, all measures together, from the set's middle at which the score is 0.5."""
+
 ENOUGH = 12
 """Films in a set from which on the set says what is usual."""
 
@@ -40,11 +52,24 @@ def body(gray: np.ndarray) -> np.ndarray:
     return inside & (gray > level)
 
 
+def noise(gray: np.ndarray) -> float:
+    """Mean absolute second difference along every eighth row, the largest tenth (edges, letters) left out: grain."""
+    rows = gray[::8].astype(np.int16)
+    second = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]).ravel()
+    if not len(second):
+        return 0.0
+    counts = np.bincount(second, minlength=2)
+    keep = int(0.9 * len(second))
+    below = np.minimum(np.cumsum(counts), keep)
+    return float((np.diff(below, prepend=0) * np.arange(len(counts))).sum() / max(keep, 1))
+
+
 def measure(film: Film) -> dict[str, float]:
     """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
     gray = film.small
     here = body(gray)
     values = gray[here] if here.sum() > 50 else gray.ravel()
+    ground = gray[~here & (gray < PLATE)]
     low, middle, high = (float(v) for v in np.percentile(values, (10, 50, 97)))
     top = max(int(gray.max()), 1)
     return {
@@ -53,7 +78,8 @@ def measure(film: Film) -> dict[str, float]:
         "high": high,
         "white": float((values >= min(253, top) if top >= 253 else values > 255).mean()),
         "black": float((gray <= 2).mean()),
-        "levels": len(np.unique(gray)),
+        "ground": float(np.median(ground)) if ground.size > 50 else low,
+        "noise": noise(film.gray),
     }
 
 
@@ -71,19 +97,23 @@ def _absolute(m: dict[str, float]) -> tuple[float, str]:
 
 def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[Finding]:
     """The larger of an absolute score and, in a set, of one by robust standard deviations from the set's median."""
-    table = np.array([[np.log1p(m["middle"]), np.log1p(m["high"]), np.log(m["white"] + 0.02)] for m in measures])
+    table = np.array([[np.log(m[k] + add) for k, _, add, _ in RELATIVE] for m in measures])
     centre = np.median(table, axis=0)
-    spread = np.maximum(1.4826 * np.median(np.abs(table - centre), axis=0), (0.25, 0.15, 0.5))
+    floors = [floor for *_, floor in RELATIVE]
+    spread = np.maximum(1.4826 * np.median(np.abs(table - centre), axis=0), floors)
     findings = []
     for m, row in zip(measures, table, strict=True):
         score, why = _absolute(m)
-        z = np.abs(row - centre) / spread
-        relative = float(z.max()) / 12 if len(measures) >= ENOUGH else 0.0
+        z = (row - centre) / spread
+        far = float(np.sqrt((z**2).sum()))
+        relative = 0.5 * far / FAR if len(measures) >= ENOUGH else 0.0
         if relative > score:
-            what = ("the body's middle grey value", "the body's brightest grey value", "the share clipped at white")[
-                int(z.argmax())
-            ]
-            score, why = relative, f"{what} is {z.max():.1f} robust standard deviations from the set's"
+            most = int(np.abs(z).argmax())
+            way = "above" if z[most] > 0 else "below"
+            score, why = (
+                relative,
+                f"{RELATIVE[most][1]} lies {abs(z[most]):.1f} robust standard deviations {way} the set's",
+            )
         score = min(max(score, 0.0), 1.0)
         said = "Exposure looks usual" if score < 0.5 else "Exposure is far from usual"
         findings.append(Finding(score, f"{said}: {why}."))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from curate.flags.detector import PIXELS, FilmDetector
-from curate.flags.thing import looker
+from curate.flags.thing import metal_looker
 
-HALF = 0.0
+HALF = 1.57
 """Logit at which the score is 0.5: see docs/flags.md for the false-alarm rate that it was set for."""
 
-look = looker(
+look = metal_looker(
     "jewellery",
     HALF,
     "Metal worn on the hand or arm: a bright, smooth-edged shape of {width} x {height} px across the limb.",

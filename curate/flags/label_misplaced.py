@@ -13,7 +13,7 @@ from curate.flags.film import Film
 from curate.flags.result import Finding
 from curate.flags.skeleton import BONES, Placing, load_model, off_place
 
-HALF = 12.0
+HALF = 16.0
 """Squared deviations from the neighbours' prediction (median over neighbours) at which the score is 0.5."""
 
 

@@ -117,7 +117,8 @@ def forward(weights: Mapping[str, np.ndarray], x: np.ndarray) -> Output:
 
 @lru_cache(maxsize=8)
 def load_weights(name: str) -> tuple[dict[str, np.ndarray], dict]:
-    """Weights as float32 arrays and the note written beside them (training data, half, date-free settings)."""
+    """Stored arrays, half precision made single, and the note written beside them (training data, half, date-free
+    settings)."""
     source = resources.files("curate.flags").joinpath("weights", name)
     if not source.is_file():
         raise CarpusError(
@@ -125,4 +126,5 @@ def load_weights(name: str) -> tuple[dict[str, np.ndarray], dict]:
         )
     with source.open("rb") as stream, np.load(stream, allow_pickle=False) as stored:
         note = json.loads(str(stored["note"])) if "note" in stored else {}
-        return {k: stored[k].astype(np.float32) for k in stored.files if k != "note"}, note
+        arrays = {k: stored[k] for k in stored.files if k not in ("note", "names")}
+        return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in arrays.items()}, note

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -13,21 +10,6 @@ import numpy as np
 
 from curate.flags.net import GESTALT, METAL, STRIDE, Kind, forward, load_weights, prepare
 from curate.flags.result import Box
-
-HALVES = (0, 1)
-"""Each network was trained twice, on one half of the marked studies each; their mean is used on new films."""
-
-_halves: ContextVar[tuple[int, ...]] = ContextVar("halves", default=HALVES)
-
-
-@contextmanager
-def only_half(half: int) -> Iterator[None]:
-    """Use the networks trained on this half alone: how a film that the others were trained on is judged."""
-    token = _halves.set((half,))
-    try:
-        yield
-    finally:
-        _halves.reset(token)
 
 
 @dataclass(frozen=True)
@@ -61,8 +43,7 @@ class Perception:
 
     def strongest(self, name: str, cells: int = 8) -> float:
         """Logit of a thing being there at all: the mean of its strongest cells."""
-        logits = self.layers[name].values.ravel()
-        return float(np.partition(logits, -cells)[-cells:].mean()) if len(logits) > cells else float(logits.mean())
+        return strongest(self.layers[name].values, cells)
 
     def box(self, name: str, level: float = 0.5) -> Box | None:
         """Box, in film pixels, of the strongest connected patch of a thing; ``None`` where nothing reaches
@@ -77,8 +58,8 @@ class Perception:
 
     @cached_property
     def hand(self) -> np.ndarray:
-        """bool (h, w): cells of the main hand, the largest patch; half as sure as usual where nothing is surer."""
-        for level in (0.5, 0.25):
+        """bool (h, w): cells of the main hand, the largest patch; less sure than usual where nothing is surer."""
+        for level in (0.5, 0.25, 0.1):
             patch = largest_patch(self.layer("hand") > level)
             if patch.sum() >= MIN_HAND_CELLS:
                 return patch
@@ -96,11 +77,20 @@ class Perception:
     def fingers_deg(self) -> float | None:
         """Where the fingers of the main hand point, degrees clockwise from up in [0, 360); ``None`` without a hand."""
         x, y, length = self.direction(self.hand, self.layer("hand"))
+        if length < 0.1 and self.whole["not-a-hand"] < 0:  # a hand too faint or too cut off for a patch: its arm helps
+            weight = self.layer("hand") + 0.5 * self.layer("forearm")
+            x, y, length = self.direction(weight > 0.3 * weight.max(), weight)
         return degrees(x, y) if length > 0.1 else None
 
 
 MIN_HAND_CELLS = 12
 """Cells under which a patch is no hand."""
+
+
+def strongest(logits: np.ndarray, cells: int = 8) -> float:
+    """Mean of the largest ``cells`` values of a map."""
+    flat = logits.ravel()
+    return float(np.partition(flat, -cells)[-cells:].mean()) if len(flat) > cells else float(flat.mean())
 
 
 def largest_patch(cells: np.ndarray) -> np.ndarray:
@@ -121,24 +111,59 @@ def sigmoid(value):
     return 1 / (1 + np.exp(-np.clip(value, -40, 40)))
 
 
-def _mean(kind: Kind, gray: np.ndarray) -> tuple[dict[str, Layer], np.ndarray]:
-    x = prepare(gray, kind.side)
-    name = "gestalt" if kind is GESTALT else "metal"
-    outputs = [forward(load_weights(f"{name}{half}.npz")[0], x) for half in _halves.get()]
+def _mean(kind: Kind, name: str, gray: np.ndarray, turns: int = 1) -> tuple[dict[str, Layer], np.ndarray]:
+    """Mean answer of the networks of a kind, and of the film turned by quarter turns; layers in the film's own
+    frame."""
     scale = kind.side / max(gray.shape)
-    h, w = (max(1, -(-round(s * scale) // STRIDE)) for s in gray.shape)
-    dense = np.mean([o.dense for o in outputs], 0)[:, :h, :w]
-    layers = {n: Layer(dense[k], STRIDE / scale) for k, n in enumerate(kind.dense)}
-    return layers, np.mean([o.whole for o in outputs], 0)
+    dense, whole = [], []
+    for turn in range(turns):
+        view = np.rot90(gray, turn)
+        h, w = (max(1, -(-round(s * scale) // STRIDE)) for s in view.shape)
+        x = prepare(np.ascontiguousarray(view), kind.side)
+        out = forward(load_weights(f"{name}.npz")[0], x)
+        dense.append(_turned_back(out.dense[:, :h, :w], kind, turn))
+        whole.append(out.whole)
+    mean = np.mean(dense, 0)
+    return {n: Layer(mean[k], STRIDE / scale) for k, n in enumerate(kind.dense)}, np.mean(whole, 0)
+
+
+def _turned_back(dense: np.ndarray, kind: Kind, turn: int) -> np.ndarray:
+    """Maps of a film turned by ``np.rot90(film, turn)``, as maps of the film."""
+    back = np.rot90(dense, -turn, axes=(1, 2)).copy()
+    if "direction-x" in kind.dense:
+        at = [kind.dense.index(f"direction-{k}") for k in "xy"]
+        for _ in range(turn):  # a quarter turn takes (x, y) to (y, -x)
+            back[at] = np.stack([-back[at[1]], back[at[0]]])
+    return back
+
+
+TURNS = 4
+"""Quarter turns in which the small network sees the film: what it says does not hang on how the film lies."""
+
+
+def _darkness(gray: np.ndarray) -> float:
+    """Log ratio of the shares of dark and of bright pixels; changes sign, nearly, with the film's negative."""
+    return float(np.log(((gray < 50).mean() + 0.01) / ((gray > 205).mean() + 0.01)))
+
+
+DOUBT = -4.5
+"""Logit of "inverted" above which the film's negative is looked at as well."""
 
 
 def perceive(gray: np.ndarray) -> Perception:
-    """Run the networks on a uint8 (h, w) film; one that looks inverted is turned back first."""
-    layers, whole = _mean(GESTALT, gray)
+    """Run the networks on a uint8 (h, w) film, the right way up.
+
+    Where the network is not quite sure which way that is, it sees the negative too; what it says of both, and on
+    which of them it sees the clearer hand, decide.
+    """
+    layers, whole = _mean(GESTALT, "gestalt", gray, TURNS)
     inverted = float(whole[0])
-    if inverted > 0:
-        gray = 255 - gray
-        layers, whole = _mean(GESTALT, gray)
-    layers.update(_mean(METAL, gray)[0])
+    if inverted > DOUBT:
+        other, other_whole = _mean(GESTALT, "gestalt", 255 - gray, TURNS)
+        clearer = strongest(other["hand"].values) - strongest(layers["hand"].values)
+        inverted = (inverted - float(other_whole[0])) / 2 + clearer - 0.6 * _darkness(gray)
+        if inverted > 0:
+            gray, layers, whole = 255 - gray, other, other_whole
+    layers.update(_mean(METAL, "metal", gray)[0])
     said = {n: float(v) for n, v in zip(GESTALT.whole, whole, strict=True)}
     return Perception(layers, {**said, "inverted": inverted})

@@ -1,0 +1,166 @@
+"""Detectors that look at pictures: pose, things on the hand, near-duplicates; the networks' run in numpy."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+import pytest
+
+from benchmarks.flags import metal
+from curate.errors import CarpusError
+from curate.flags import Film, films_from_folder, run_detectors
+from curate.flags.near_duplicate import correlation
+from curate.flags.net import GESTALT, METAL, forward, load_weights, prepare
+from curate.flags.perception import _turned_back
+from curate.flags.rotation import score
+
+
+def read(path) -> np.ndarray:
+    return cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
+
+
+def said_of(gray: np.ndarray, names: list[str]):
+    return run_detectors([Film("x", "x", pixels=lambda: gray, digest="d")], names)[0]
+
+
+@pytest.fixture(scope="module")
+def hand(real_data) -> np.ndarray:
+    return read(next((real_data / "hands29/DCM/ID003").glob("*.png")))
+
+
+def apart(a: float, b: float) -> float:
+    return abs((a - b + 180) % 360 - 180)
+
+
+@pytest.mark.parametrize("turn", [0, 90, 180, 270, 35, 215])
+def test_fingers_are_followed_all_the_way_round(hand, turn):
+    height, width = hand.shape
+    matrix = cv2.getRotationMatrix2D((width / 2, height / 2), -turn, 0.8)
+    turned = cv2.warpAffine(hand, matrix, (width, height), borderValue=int(np.median(hand[0])))
+    result = said_of(turned, ["rotation"])
+    assert apart(result.measures["fingers_deg"], 9 + turn) < 20
+    assert ("rotation" in result.flagged) == (turn != 0)
+
+
+def test_a_picture_without_a_hand_points_nowhere():
+    result = said_of(np.full((300, 300), 20, np.uint8), ["rotation"])
+    assert result.measures["fingers_deg"] is None
+    assert result.flagged == ()
+
+
+def test_rotation_scores_half_at_25_degrees_either_way():
+    assert score(0) == 0
+    assert score(25) == score(335) == pytest.approx(0.5)
+    assert score(180) > score(90) > 0.5
+
+
+def test_inverted_film_is_told_and_still_understood(hand):
+    plain = said_of(hand, ["inverted", "rotation"])
+    inverted = said_of(255 - hand, ["inverted", "rotation"])
+    assert "inverted" not in plain.flagged
+    assert "inverted" in inverted.flagged
+    assert apart(inverted.measures["fingers_deg"], plain.measures["fingers_deg"]) < 1
+
+
+def test_metal_composed_into_a_clean_hand_is_found_where_it_is(hand):
+    rng = np.random.default_rng(3)
+    centre = np.array([1000.0, 1900.0])
+    layer = metal.ellipse_points(centre, np.array([330.0, 0.0]), 0.25)
+    thickness = np.zeros(hand.shape, np.float32)
+    cv2.polylines(thickness, [layer.astype(np.int32)], True, 1.0, 26)
+    worn = metal.attenuate(hand.astype(np.float32), thickness * 4, 250.0)
+    film = np.clip(worn + rng.normal(0, 1, hand.shape), 0, 255).astype(np.uint8)
+    assert not said_of(hand, ["jewellery"]).flagged
+    flag = said_of(film, ["jewellery"]).flag("jewellery")
+    assert flag.flagged
+    x0, y0, x1, y1 = flag.where
+    assert x0 < centre[0] < x1
+    assert y0 - 60 < centre[1] < y1 + 60
+
+
+def test_attenuation_brightens_towards_the_top_and_never_darkens():
+    gray = np.array([[0.0, 100.0, 250.0]])
+    out = metal.attenuate(gray, np.array([[1.0, 10.0, 1.0]]), 200.0)
+    assert out[0, 0] == pytest.approx(200 * (1 - np.exp(-1)))
+    assert out[0, 1] == pytest.approx(200, abs=0.1)
+    assert out[0, 2] == 250
+
+
+@pytest.mark.parametrize("how", ["cropped", "turned", "resaved", "shifted", "scaled"])
+def test_near_duplicates_are_found(hand, tmp_path, how):
+    height, width = hand.shape
+    copy = {
+        "cropped": hand[200:1700, 150:1900],
+        "turned": cv2.rotate(hand, cv2.ROTATE_90_CLOCKWISE),
+        "resaved": cv2.imdecode(cv2.imencode(".jpg", hand, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 0),
+        "shifted": cv2.warpAffine(hand, np.array([[1, 0, 120.0], [0, 1, -90.0]]), (width, height)),
+        "scaled": cv2.resize(hand, (900, 900), interpolation=cv2.INTER_AREA),
+    }[how]
+    cv2.imwrite(str(tmp_path / "a.png"), hand)
+    cv2.imwrite(str(tmp_path / "b.png"), copy)
+    first, second = run_detectors(films_from_folder(tmp_path), ["near-duplicate", "duplicate"])
+    assert first.flagged == ()
+    assert second.flagged == ("near-duplicate",)
+    assert "a.png" in second.flag("near-duplicate").why
+
+
+def test_other_films_and_the_mirrored_hand_are_no_near_duplicates(real_data, hand, tmp_path):
+    for k, path in enumerate(sorted((real_data / "hands29/DCM").rglob("*.png"))):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), cv2.resize(read(path), (1024, 1024), interpolation=cv2.INTER_AREA))
+    cv2.imwrite(str(tmp_path / "mirrored.png"), cv2.flip(hand, 1))
+    assert not any(r.flagged for r in run_detectors(films_from_folder(tmp_path), ["near-duplicate"]))
+
+
+def test_correlation_of_a_film_with_itself_and_with_noise(hand):
+    small = cv2.resize(hand, (320, 320), interpolation=cv2.INTER_AREA)
+    identity = np.array([[1.0, 0, 0], [0, 1.0, 0]])
+    assert correlation(small, small, identity) == pytest.approx(1, abs=1e-3)
+    noise = np.random.default_rng(0).integers(0, 255, (320, 320)).astype(np.uint8)
+    assert abs(correlation(small, noise, identity)) < 0.1
+    far = np.array([[1.0, 0, 400], [0, 1.0, 0]])
+    assert correlation(small, small, far) == 0.0
+
+
+@pytest.mark.parametrize(("name", "kind"), [("gestalt", GESTALT), ("metal", METAL)])
+def test_networks_run_at_any_size_and_say_what_they_were_made_for(name, kind):
+    weights, note = load_weights(f"{name}.npz")
+    assert note["kind"] == name
+    assert note["films"]
+    x = prepare(np.random.default_rng(0).integers(0, 255, (90, 200)).astype(np.uint8), kind.side)
+    assert x.shape == (kind.side, kind.side, 2)
+    assert not x[kind.side * 90 // 200 + 1 :].any()
+    out = forward(weights, x)
+    assert out.dense.shape == (len(kind.dense), kind.side // 4, kind.side // 4)
+    assert out.whole.shape == (len(kind.whole),)
+    assert np.isfinite(out.dense).all()
+
+
+@pytest.mark.parametrize("turn", [0, 1, 2, 3])
+def test_maps_of_a_turned_film_are_turned_back(turn):
+    film = np.zeros((5, *(9, 13)), np.float32)
+    film[0, 2, 3] = 1
+    film[3], film[4] = 0.6, -0.8  # direction in the film's frame
+    turned = np.rot90(film, turn, axes=(1, 2)).copy()
+    for _ in range(turn):
+        turned[[3, 4]] = np.stack([turned[4], -turned[3]])
+    assert np.allclose(_turned_back(turned, GESTALT, turn), film)
+
+
+def test_missing_weights_are_named():
+    with pytest.raises(CarpusError, match="weights are missing"):
+        load_weights("none.npz")
+
+
+def test_numpy_and_torch_agree():
+    torch = pytest.importorskip("torch")
+    from benchmarks.flags.learn import Net, folded
+
+    torch.manual_seed(0)
+    for kind in (GESTALT, METAL):
+        net = Net(kind).eval()
+        x = np.random.default_rng(1).random((96, 96, 2)).astype(np.float32)
+        with torch.no_grad():
+            dense, whole = net(torch.from_numpy(x.transpose(2, 0, 1)[None].copy()))
+        out = forward({k: v.astype(np.float32) for k, v in folded(net).items()}, x)
+        assert np.abs(dense[0].numpy() - out.dense).max() < 2e-3
+        assert whole is None or np.abs(whole[0].numpy() - out.whole).max() < 2e-3
