@@ -110,7 +110,7 @@ class Config:
             line = yaml.safe_dump({entry.name: getattr(self, entry.name)}, default_flow_style=True, width=1000)
             line = line.strip()[1:-1]
             choices = f" ({', '.join(entry.metadata['choices'])})" if entry.metadata["choices"] else ""
-            lines.append(f"{line:<34}# {entry.metadata['text']}{choices}" if explain else line)
+            lines.append(f"{line:<33} # {entry.metadata['text']}{choices}" if explain else line)
         return "\n".join(lines) + "\n"
 
     def digest(self, *more: str) -> str:
