@@ -8,7 +8,7 @@ from curate.flags.perception import sigmoid
 from curate.flags.result import Finding
 from curate.flags.thing import verdict
 
-HALF = -0.93
+HALF = 2.33
 """Logit at which the score is 0.5: see docs/flags.md for the false-alarm rate that it was set for."""
 
 
