@@ -60,9 +60,12 @@ def diff(
     /,
     *,
     out: Annotated[Path | None, Parameter(help="folder of the report; beside B by default")] = None,
+    margin: Annotated[float, Parameter(help="difference in Dice that is not worth having")] = 0.01,
+    reader: Annotated[Path | None, Parameter(help="a second reading of the same films, as a ceiling")] = None,
+    check: Annotated[tuple[str, ...], Parameter(negative=(), help="a claim such as Pisiform>=+0.01")] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Compare two arms per bone: A the reference, B what is held against it.
+    """Compare two arms per bone: A the reference, B what is held against it. Exit code 1 when a claim is not shown.
 
     Args:
         a: a run folder, or a folder of run folders: the seeds and folds of one arm.
@@ -70,7 +73,8 @@ def diff(
     """
     from train.summary import report
 
-    return report(a, b, out or b.resolve().parent / f"{b.resolve().name}-against-{a.resolve().name}", json)
+    place = out or b.resolve().parent / f"{b.resolve().name}-against-{a.resolve().name}"
+    return report(a, b, place, json, margin, reader, check)
 
 
 @app.command

@@ -61,25 +61,35 @@ def finish(experiment: Experiment, as_json: bool) -> int:
     return _finish_one(experiment, as_json)
 
 
-def report(a: Path, b: Path, out: Path, as_json: bool) -> int:
+def report(
+    a: Path, b: Path, out: Path, as_json: bool, margin: float = 0.01, reader: Path | None = None,
+    claims: Sequence[str] = (),
+) -> int:
     """Compare two arms, write the report and print its table.
 
     Args:
         a: the reference. b: what is held against it; each a run folder or a folder of them.
         out: folder of the report.
+        margin: of equivalence, in Dice. reader: a second reading of the films.
+        claims: such as ``Pisiform>=+0.01``; the exit code is 1 when one of them is not shown.
     """
     from rich.console import Console
 
     from train.compare import compare_runs, print_table, write_report
+    from train.compare.check import check_claims
 
-    comparison = compare_runs(a, b)
+    comparison = compare_runs(a, b, margin=margin, reader=reader)
+    checked = check_claims(comparison, claims)
     page = write_report(comparison, out)
+    failed = any(not one.shown for one in checked)
     if as_json:
         terminal.print_json(comparison.to_dict())
-        return 0
+        return int(failed)
     print_table(comparison, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
+    for one in checked:
+        terminal.say(f"{one.claim}: {'shown' if one.shown else 'not shown'}")
     terminal.say(f"report: {page}")
-    return 0
+    return int(failed)
 
 
 def _finish_one(experiment: Experiment, as_json: bool) -> int:
