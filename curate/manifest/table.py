@@ -95,10 +95,13 @@ def read_table(
     try:
         if pages_only:
             with pa.memory_map(str(path)) as source:
-                table = pq.ParquetFile(source, page_checksum_verification=True).read(columns=wanted)
+                table = pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=False).read(
+                    columns=wanted, use_threads=False
+                )
         else:
             data = _checked(path, digest)
-            table = pq.read_table(pa.BufferReader(data), columns=wanted)
+            # no threads: a pool still winding down when a short command exits can abort the process
+            table = pq.read_table(pa.BufferReader(data), columns=wanted, use_threads=False, pre_buffer=False)
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
     expected = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])
