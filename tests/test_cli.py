@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -117,8 +118,10 @@ def test_bad_usage_is_one_line_and_exit_code_2(started, words, code, told):
     assert (started / "data_manifest.yaml").read_bytes() == before
 
 
-def test_no_manifest_here(tmp_path):
-    _, error = run(tmp_path, "curate", "versions", code=2)
+def test_no_manifest_here():
+    # Not under tmp_path: that may lie in a checkout, whose own manifest would be found above it.
+    with tempfile.TemporaryDirectory() as folder:
+        _, error = run(folder, "curate", "versions", code=2)
     assert "curate init" in error
 
 
