@@ -33,31 +33,46 @@ class Admitted:
     repairs: tuple[str, ...]
 
 
-def ring(points: Sequence, path: str, label: str) -> np.ndarray:
-    """Points as a float64 array of shape (n, 2), without consecutive repeats and without the closing point.
+def as_points(points: Sequence | np.ndarray, path: str, label: str) -> np.ndarray:
+    """Points as they stand as a float64 array of shape (n, 2), n >= 1; an array of that kind comes back itself.
 
     Raises:
-        LabelError: not pairs of finite numbers, too many, or fewer than three different points.
+        LabelError: not pairs of finite numbers, or too many.
     """
     if len(points) > MAX_VERTICES:
         raise LabelError(path, f"{label}: {len(points)} points, more than {MAX_VERTICES}")
     try:
-        array = np.array(points, dtype=np.float64)
+        array = np.asarray(points, dtype=np.float64)
     except (TypeError, ValueError, OverflowError):
         raise LabelError(path, f"{label}: points are not pairs of numbers") from None
     if array.size == 0:
         raise LabelError(path, f"{label}: polygon without points")
     if array.ndim != 2 or array.shape[1] != 2:
         raise LabelError(path, f"{label}: points have shape {array.shape}, expected (n, 2)")
-    if not np.isfinite(array).all():
+    largest = float(np.abs(array).max())
+    if not math.isfinite(largest):
         where = int(np.flatnonzero(~np.isfinite(array).all(axis=1))[0])
         raise LabelError(path, f"{label}: point {where} is not a finite number")
-    if np.abs(array).max() > 1e7:
-        raise LabelError(path, f"{label}: a coordinate of {np.abs(array).max():.3g} cannot be a pixel")
-    array = array[np.any(array != np.roll(array, 1, axis=0), axis=1)]
-    others = array[np.any(array != array[:1], axis=1)]
-    if not np.any(others != others[:1]):  # all are the first point or one other
-        raise LabelError(path, f"{label}: fewer than 3 different points make no polygon")
+    if largest > 1e7:
+        raise LabelError(path, f"{label}: a coordinate of {largest:.3g} cannot be a pixel")
+    return array
+
+
+def ring(points: Sequence | np.ndarray, path: str, label: str) -> np.ndarray:
+    """Points as a float64 array of shape (n, 2), without consecutive repeats and without the closing point.
+
+    Raises:
+        LabelError: not pairs of finite numbers, too many, or fewer than three different points.
+    """
+    array = as_points(points, path, label)
+    differ = array[1:] != array[:-1]
+    fresh = np.append(bool((array[0] != array[-1]).any()), differ[:, 0] | differ[:, 1])
+    if not fresh.all():
+        array = array[fresh]
+    if len(array) < 3 or np.array_equal(array[0], array[2]):  # else the first three are different ones
+        others = array[np.any(array != array[:1], axis=1)]
+        if not np.any(others != others[:1]):  # all are the first point or one other
+            raise LabelError(path, f"{label}: fewer than 3 different points make no polygon")
     return array
 
 
@@ -67,7 +82,7 @@ def _shoelace(points: np.ndarray) -> float:
 
 
 def admit(
-    outer: Sequence, holes: Sequence[Sequence], size: tuple[int, int], path: str, label: str
+    outer: Sequence | np.ndarray, holes: Sequence[Sequence | np.ndarray], size: tuple[int, int], path: str, label: str
 ) -> Admitted:
     """One outer ring and its holes as a valid polygon inside a picture of ``size`` = (width, height).
 

@@ -7,9 +7,11 @@ while the points are in the picture's own pixels. Files that carpus writes have 
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -21,7 +23,7 @@ from shapely.geometry import Polygon
 
 from curate.errors import LabelError
 from curate.sample.annotation import Annotation
-from curate.sample.door import admit
+from curate.sample.door import admit, as_points
 
 MAX_BYTES = 256 << 20
 
@@ -39,6 +41,18 @@ class Labels:
     repairs: tuple[str, ...]
 
 
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """Without a search for cycles: JSON has none, and its many lists would start one after another."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
 def load_json(data: bytes, path: str | os.PathLike) -> Any:
     """Parse JSON strictly: no NaN, no Infinity.
 
@@ -48,7 +62,8 @@ def load_json(data: bytes, path: str | os.PathLike) -> Any:
     if len(data) > MAX_BYTES:
         raise LabelError(path, f"has {len(data)} bytes, more than {MAX_BYTES}")
     try:
-        return orjson.loads(data)
+        with _no_collection():
+            return orjson.loads(data)
     except orjson.JSONDecodeError as error:
         hint = ""
         if b"NaN" in data or b"Infinity" in data:
@@ -92,13 +107,13 @@ def read_labels(
             raise LabelError(path, f"{label[:80]!r} is not in the list of classes")
         if not isinstance(holes, list) or not all(isinstance(h, list) for h in holes):
             raise LabelError(path, f"{label}: holes are not lists of points")
-        admitted = admit(points, holes, size, path, label)
+        rings = [as_points(r, path, label) for r in (points, *holes)]
+        admitted = admit(rings[0], rings[1:], size, path, label)
         repairs += [f"{label}: {r}" for r in admitted.repairs]
         name = str(entry.get("id") or k)
         taken[name] += 1
         if taken[name] > 1:
             name = f"{name}~{taken[name]}"
-        rings = [np.asarray(r, dtype=np.float64) for r in [points, *holes]]
         whole = all(np.array_equal(r, np.rint(r)) for r in rings)
         annotations.append(
             Annotation(
