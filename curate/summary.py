@@ -12,14 +12,15 @@ from curate.manifest.strata import is_turned
 
 
 def about(step: dict[str, Any]) -> str:
-    """A step in a few words: ``mosaic n=800 seed=0 fit=cropped``."""
+    """A step in a few words: ``mosaic n=800 seed=0 fit=cropped``, ``run seed=7: flip n=5; mosaic n=800``."""
     words = [step["name"]]
     for key, value in step.items():
-        if key in ("name", "operator_version"):
+        if key in ("name", "operator_version", "steps"):
             continue
         for name, item in value.items() if isinstance(value, dict) else [(key, value)]:
             words.append(f"{name}={','.join(map(str, item)) if isinstance(item, list) else item}")
-    return " ".join(words)
+    text = " ".join(words)
+    return f"{text}: {'; '.join(map(about, step['steps']))}" if "steps" in step else text
 
 
 def version_lines(manifest: Manifest) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ from augment.select import Selection
 from curate.errors import UsageError
 from curate.manifest.lineage import check_leaks
 from curate.steps import resplit
+from curate.summary import about
 
 
 def test_children_are_planned_anew_inside_the_new_folds(version):
@@ -28,6 +29,7 @@ def test_children_are_planned_anew_inside_the_new_folds(version):
     new = outcomes[-1].version
     assert dict(new.step) == dict(old.step)
     assert new.split == split.split
+    assert about(new.step) == "run seed=5 virtual=True: rotate n=3 low=-9 high=9; mosaic n=2"
     check_leaks(new)
     assert all(o.existed for o in replan(version.manifest, old.name, split.name))
     with pytest.raises(UsageError, match="no augmentation"):
