@@ -55,26 +55,49 @@ def train(
 
 @app.command
 def diff(
-    a: Path,
-    b: Path,
+    arms: tuple[Path, ...],
     /,
     *,
-    out: Annotated[Path | None, Parameter(help="folder of the report; beside B by default")] = None,
+    out: Annotated[Path | None, Parameter(help="folder of the report; beside the last arm by default")] = None,
     margin: Annotated[float, Parameter(help="difference in Dice that is not worth having")] = 0.01,
     reader: Annotated[Path | None, Parameter(help="a second reading of the same films, as a ceiling")] = None,
     check: Annotated[tuple[str, ...], Parameter(negative=(), help="a claim such as Pisiform>=+0.01")] = (),
     json: Annotated[bool, Parameter(negative=())] = False,
 ) -> int:
-    """Compare two arms per bone: A the reference, B what is held against it. Exit code 1 when a claim is not shown.
+    """Compare arms per bone: A B, or A B C D to rank several against A. Exit code 1 when a claim is not shown.
 
     Args:
-        a: a run folder, or a folder of run folders: the seeds and folds of one arm.
-        b: the same.
+        arms: each a run folder, or a folder of run folders: the seeds and folds of one arm. The first is the
+            reference; differences are what the others have more.
     """
-    from train.summary import report
+    from train.compare.command import diff_command
 
-    place = out or b.resolve().parent / f"{b.resolve().name}-against-{a.resolve().name}"
-    return report(a, b, place, json, margin, reader, check)
+    return diff_command(arms, out, margin=margin, reader=reader, claims=check, as_json=json)
+
+
+@app.command
+def power(
+    arms: tuple[Path, ...],
+    /,
+    *,
+    difference: Annotated[float, Parameter(help="difference in Dice that should be shown")] = 0.01,
+    bone: Annotated[tuple[str, ...], Parameter(negative=(), help="a bone, a group or overall, looked at closely")] = (),
+    patients: Annotated[tuple[int, ...], Parameter(negative=(), help="evaluation patients; may be given again")] = (),
+    seeds: Annotated[tuple[int, ...], Parameter(negative=(), help="an arm; may be given again")] = (2, 3, 5, 8, 12),
+    power: Annotated[float, Parameter(help="the chance to show it")] = 0.8,
+    json: Annotated[bool, Parameter(negative=())] = False,
+) -> int:
+    """Plan an experiment from past runs: how many patients and seeds show a given difference.
+
+    Args:
+        arms: one arm or two, as in `train diff`: their seeds and patients tell how much scores vary. Without
+            --patients, from half to eight times those of the runs are looked at.
+    """
+    from train.compare.command import power_command
+
+    return power_command(
+        arms, bones=bone, difference=difference, patients=patients, seeds=seeds, power=power, as_json=json
+    )
 
 
 @app.command

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from curate import terminal
-from train.experiment import Experiment
-from train.fit import RunResult
+from train.compare.command import diff_command
 from train.scores import read_scores
+
+if TYPE_CHECKING:  # for the names alone: they bring torch with them
+    from train.experiment import Experiment
+    from train.fit import RunResult
 
 
 def per_class(results: Sequence[RunResult]) -> list[dict[str, Any]]:
@@ -57,39 +58,8 @@ def finish(experiment: Experiment, as_json: bool) -> int:
         name = f"{first.version.name}-against-{other.version.name}-fold{first.fold}"
         hashes = [folder.parent.name.rpartition("-")[2] for folder in experiment.folders]
         out = experiment.runs / "reports" / f"{name}-{'-'.join(dict.fromkeys(hashes))}"
-        return report(experiment.folders[1], experiment.folders[0], out, as_json)
+        return diff_command([experiment.folders[1], experiment.folders[0]], out, as_json=as_json)
     return _finish_one(experiment, as_json)
-
-
-def report(
-    a: Path, b: Path, out: Path, as_json: bool, margin: float = 0.01, reader: Path | None = None,
-    claims: Sequence[str] = (),
-) -> int:
-    """Compare two arms, write the report and print its table.
-
-    Args:
-        a: the reference. b: what is held against it; each a run folder or a folder of them.
-        out: folder of the report.
-        margin: of equivalence, in Dice. reader: a second reading of the films.
-        claims: such as ``Pisiform>=+0.01``; the exit code is 1 when one of them is not shown.
-    """
-    from rich.console import Console
-
-    from train.compare import compare_runs, print_table, write_report
-    from train.compare.check import check_claims
-
-    comparison = compare_runs(a, b, margin=margin, reader=reader)
-    checked = check_claims(comparison, claims)
-    page = write_report(comparison, out)
-    failed = any(not one.shown for one in checked)
-    if as_json:
-        terminal.print_json(comparison.to_dict())
-        return int(failed)
-    print_table(comparison, Console(highlight=False, width=None if sys.stdout.isatty() else 100))
-    for one in checked:
-        terminal.say(f"{one.claim}: {'shown' if one.shown else 'not shown'}")
-    terminal.say(f"report: {page}")
-    return int(failed)
 
 
 def _finish_one(experiment: Experiment, as_json: bool) -> int:

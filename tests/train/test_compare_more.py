@@ -6,7 +6,10 @@ import io
 import json
 import math
 import os
+import re
 import shutil
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -16,7 +19,7 @@ from curate.errors import CarpusError, UsageError
 from curate.manifest.store import Manifest
 from tests.train.runfolders import make_arm
 from train.compare import check_claims, compare_runs, plan, print_power, print_ranking, rank_runs, write_report
-from train.compare.power import Variances, detectable, needed
+from train.compare.power import Variances, detectable, fewest_seeds
 from train.compare.reader import reader_agreement
 
 FEW = ("Radius", "Ulna", "Pisiform")
@@ -79,8 +82,8 @@ def test_ranking_orders_arms_and_adjusts_over_all_of_them(arms):
     console = Console(width=100, file=io.StringIO())
     print_ranking(ranking, console)
     text = console.file.getvalue()
-    assert "the reference" in text
-    assert "v2: better in Pisiform" in text
+    assert re.search(r"v1 +0\.\d{4} +reference", text)
+    assert re.search(r"Pisiform +0\.\d{4} +▲ \+0\.0\d{3}", text)
     assert max(map(len, text.splitlines())) <= 100
     json.dumps(ranking.to_dict(), allow_nan=False)
     assert ranking.to_dict()["order"][0]["name"] == "v2"
@@ -111,11 +114,10 @@ def test_plan_falls_with_patients_and_seeds_and_agrees_with_the_report(arms):
 
 def test_seeds_needed():
     v = Variances(training=0.003, response=0.005, residual=0.01)
-    (n1, few), (n2, many) = needed(v, 0.01, (5, 80), range(2, 40), 0.05)
-    assert (n1, n2) == (5, 80)
+    few, many = (fewest_seeds(v, 0.01, n, 0.05) for n in (5, 80))
     assert many < few
     assert detectable(v, 80, many) <= 0.01 < detectable(v, 80, many - 1)
-    assert needed(v, 1e-6, (5,), (2, 3), 0.05) == [(5, None)]
+    assert fewest_seeds(v, 1e-6, 5, 0.05) is None
     assert math.isinf(detectable(v, 5, 1))
 
 
@@ -188,3 +190,24 @@ def test_the_readers_ceiling_stands_in_the_report(tiny, tmp_path):
 def test_a_reader_needs_the_manifest(arms):
     with pytest.raises(UsageError, match="needs the manifest"):
         compare_runs(*arms[:2], reader=arms[0])
+
+
+def in_a_process_of_its_own(*words):
+    """Run ``train`` and give its output, the heavy packages that it imported, and its processor seconds."""
+    code = (
+        "import json, sys, time; from train.cli import main; code = main(sys.argv[1:]); sys.stdout.flush();"
+        "heavy = sorted({'torch', 'lightning', 'monai', 'scipy.stats', 'scipy.optimize', 'pandas'} & set(sys.modules));"
+        "print(json.dumps([code, heavy, time.process_time()]), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code, *map(str, words)], capture_output=True, text=True, check=True)
+    return done.stdout, json.loads(done.stderr.splitlines()[-1])
+
+
+def test_diff_and_power_start_without_torch(arms, tmp_path):
+    told, (code, heavy, spent) = in_a_process_of_its_own("diff", *arms[:2], "--out", tmp_path / "out")
+    assert (code, heavy) == (0, [])
+    assert spent < 4  # 1.3 s alone; torch and lightning take seven more
+    assert f"report: {tmp_path / 'out/report.html'}" in told
+    told, (code, heavy, _) = in_a_process_of_its_own("power", *arms[:2], "--json")
+    assert (code, heavy) == (0, [])
+    assert {line["name"] for line in json.loads(told)["lines"]} == {"overall", *FEW}

@@ -16,6 +16,7 @@ from curate.software import versions_of_libraries
 from train.compare.arm import Arm, read_arm
 from train.compare.estimate import Difference, difference, holm
 from train.compare.groups import groups_of
+from train.compare.names import arm_names
 from train.compare.reader import reader_agreement
 from train.compare.recipe import check_alike
 from train.compare.result import Comparison, Film, Line, Side, Subgroup
@@ -35,18 +36,18 @@ def compare_runs(
     b: Path,
     *,
     margin: float = 0.01,
-    seed: int = 0,
     confidence: float = 0.95,
     groups: Mapping[str, Sequence[str]] | None = None,
     reader: Path | None = None,
 ) -> Comparison:
     """Compare two arms: did what changed from A to B help, which bones, how sure.
 
+    Nothing is drawn at random: the same inputs give the same bytes.
+
     Args:
         a: reference: a run folder, or a folder of run folders (the seeds and folds of one arm).
         b: what is held against it. Differences are B - A.
         margin: Dice; a bone whose whole interval lies within it is equivalent.
-        seed: of the pictures' choice of films where scores tie; the statistics draw nothing at random.
         confidence: of the intervals; verdicts hold at 1 - confidence over all bones together.
         groups: name -> classes to add up; by default those of :mod:`train.compare.groups`.
         reader: folder of a second reading of evaluation films (:mod:`train.compare.reader`).
@@ -54,12 +55,17 @@ def compare_runs(
     Raises:
         CarpusError: a run cannot be read or did not finish, or the two cannot be compared; names the difference.
     """
+    check_options(margin, confidence)
+    first, second = read_arm(Path(a)), read_arm(Path(b))
+    return compare_arms(first, second, margin=margin, confidence=confidence, groups=groups, reader=reader)
+
+
+def check_options(margin: float, confidence: float) -> None:
+    """Raise ``UsageError`` for a margin or a confidence that cannot be meant."""
     if not 0 <= margin < 1:
         raise UsageError("--margin", f"{margin} is no difference in Dice; give 0 to 1")
     if not 0.5 <= confidence < 1:
         raise UsageError("--confidence", f"{confidence} is not between 0.5 and 1")
-    first, second = read_arm(Path(a)), read_arm(Path(b))
-    return compare_arms(first, second, margin=margin, seed=seed, confidence=confidence, groups=groups, reader=reader)
 
 
 def compare_arms(
@@ -67,7 +73,6 @@ def compare_arms(
     second: Arm,
     *,
     margin: float = 0.01,
-    seed: int = 0,
     confidence: float = 0.95,
     groups: Mapping[str, Sequence[str]] | None = None,
     reader: Path | None = None,
@@ -106,15 +111,15 @@ def compare_arms(
     versions = [open_version(arm) for arm in (first, second)]
     notes += dict.fromkeys(why for version, why in versions if version is None and why)
     lineages = [lineage(version) if version else () for version, _ in versions]
-    same = first.record.get("version") == second.record.get("version")  # two arms of one version go by their folders
-    names = [f"{arm.record.get('version') or ''} {arm.path.name}".strip() if same else None for arm in (first, second)]
+    arms = (first, second)
+    names = arm_names([arm.record.get("version") for arm in arms], [arm.path.resolve() for arm in arms])
     readers = _readers(reader, versions[1][0] or versions[0][0])
     for line in lines:
         line["reader"], line["reader_n"] = readers.get(line["name"], (math.nan, 0))
     n_whole = int(first.present.any(axis=1).sum())
     return Comparison(
         a=_side(first, names[0], lineages[0]), b=_side(second, names[1], lineages[1]),
-        n_images=len(first.images), n_groups=len(patients.names), margin=margin, confidence=confidence, seed=seed,
+        n_images=len(first.images), n_groups=len(patients.names), margin=margin, confidence=confidence,
         classes=tuple(Line(**line) for line in lines), groups=tuple(group_lines),
         overall=Line(**_line("overall", whole, whole.strict_p, n_whole, alpha, alpha, margin)),
         subgroups=_subgroups(versions[1][0], first, patients, scores["dice"], fold, confidence),
@@ -242,10 +247,9 @@ def _films(first: Arm, dice: tuple[np.ndarray, np.ndarray]) -> tuple[Film, ...]:
     return tuple(sorted(films, key=lambda f: (-f.delta, f.image)))
 
 
-def _side(arm: Arm, name: str | None, steps: tuple[str, ...]) -> Side:
+def _side(arm: Arm, name: str, steps: tuple[str, ...]) -> Side:
     facts = {k: arm.record[k] for k in FACTS if arm.record.get(k) is not None}
     facts = {"version": arm.record.get("version"), **facts}
-    name = str(arm.record.get("version") or arm.path.name) if name is None else name
     names = tuple(r.path.name for r in arm.runs)
     return Side(name, str(arm.path), facts, arm.seeds, arm.folds, names, steps)
 

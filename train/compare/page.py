@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,11 @@ import numpy as np
 import yaml
 
 from curate.errors import UsageError
+from train.compare.forest import forest, mark
 from train.compare.pictures import panels
-from train.compare.result import VERDICTS, Comparison, Line
+from train.compare.result import VERDICTS, Comparison, Line, Side
 from train.compare.source import FilmSource
-from train.compare.svg import curves, distributions, forest, mark
+from train.compare.svg import curves, distributions
 from train.compare.text import MARKS, by_difference, headline, interval, p_value, plain, signed, sizes
 from train.scores import NSD_TOLERANCE
 
@@ -42,11 +44,8 @@ _COLUMNS = (
 )
 
 
-def page(comparison: Comparison, source: FilmSource | None = None) -> str:
-    """The page as text.
-
-    Args:
-        source: of the films, for the pictures.
+def templates() -> tuple[Any, Any]:
+    """The environment of the pages, which escapes what it is given, and the class of text that is markup already.
 
     Raises:
         UsageError: jinja2 is not installed.
@@ -56,10 +55,25 @@ def page(comparison: Comparison, source: FilmSource | None = None) -> str:
         from markupsafe import Markup
     except ImportError:
         raise UsageError(None, "the page needs jinja2: pip install 'carpus[train]'") from None
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True), Markup
+
+
+def asset(name: str) -> str:
+    """A template, style sheet or script of the pages."""
+    return resources.files("train.compare").joinpath(name).read_text(encoding="utf-8")
+
+
+def page(comparison: Comparison, source: FilmSource | None = None) -> str:
+    """The page as text.
+
+    Args:
+        source: of the films, for the pictures.
+
+    Raises:
+        UsageError: jinja2 is not installed.
+    """
     c = comparison
-    environment = Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    files = resources.files("train.compare")
-    html, css, js = (files.joinpath(f"report.{kind}").read_text(encoding="utf-8") for kind in ("html", "css", "js"))
+    environment, markup = templates()
     classes = tuple(line.name for line in c.classes)
     gained, lost = panels(c, source, classes)
     shown = [column for column in _COLUMNS if any(_value(line, column[0]) != "" for line in c.classes)]
@@ -68,18 +82,18 @@ def page(comparison: Comparison, source: FilmSource | None = None) -> str:
         '{% endif %}{% if value is not none %} data-value="{{ value }}"{% endif %}>{{ text }}'
         '</{{ "th" if loop.first else "td" }}>{% endfor %}</tr>\n'
     )
-    return environment.from_string(html).render(
+    return environment.from_string(asset("report.html")).render(
         c=c,
-        css=Markup(css),
-        js=Markup(js),
+        css=markup(asset("report.css")),
+        js=markup(asset("report.js")),
         headline=headline(c),
         sizes=sizes(c),
-        forest=Markup(forest(c)),
+        forest=markup(forest(c)),
         verdicts=VERDICTS if c.seed_variance_known else (),
-        marks={v: Markup(mark(v, 8, 8)) for v in VERDICTS},
+        marks={v: markup(mark(v, 8, 8)) for v in VERDICTS},
         has_reader=any(not math.isnan(line.reader) for line in c.classes),
         columns=shown,
-        table_row=lambda line: Markup(row.render(cells=[_cell(c, line, key) for key, _, _ in shown])),
+        table_row=lambda line: markup(row.render(cells=[_cell(c, line, key) for key, _, _ in shown])),
         totals=[c.overall, *c.groups],
         rows=by_difference(c.classes),
         surface=any(not math.isnan(line.nsd_a) for line in c.classes),
@@ -90,8 +104,8 @@ def page(comparison: Comparison, source: FilmSource | None = None) -> str:
         lost=lost,
         best=[f for f in c.films if f.delta > 0][:_MOST_FILMS],
         worst=[f for f in reversed(c.films) if f.delta < 0][:_MOST_FILMS],
-        distributions=Markup(distributions(c)),
-        curves=[Markup(curve) for curve in _curves(c)],
+        distributions=markup(distributions(c)),
+        curves=[markup(curve) for curve in _curves(c)],
         facts=_facts(c),
         config=_config(c),
         plain=plain,
@@ -132,14 +146,19 @@ def _cell(c: Comparison, line: Line, key: str) -> tuple[str, Any, str]:
 
 def _facts(c: Comparison) -> list[tuple[str, str, str]]:
     """What was compared, side by side: facts, lineage, seeds, folds, then what else differs."""
-    rows = [("runs", c.a.path, c.b.path)]
-    keys = list(dict.fromkeys([*c.a.facts, *c.b.facts]))
-    rows += [(k.replace("_", " "), str(c.a.facts.get(k, "")), str(c.b.facts.get(k, ""))) for k in keys]
-    if c.a.lineage or c.b.lineage:
-        rows.append(("lineage", " → ".join(c.a.lineage), " → ".join(c.b.lineage)))
-    rows += [(key, *(", ".join(getattr(side, key)) for side in (c.a, c.b))) for key in ("seeds", "folds")]
-    told = {row[0] for row in rows}
-    return rows + [(w, a, b) for w, a, b in c.differences if w.replace("_", " ") not in told]
+    rows = [(what, a, b) for what, (a, b) in side_facts((c.a, c.b))]
+    said = {row[0] for row in rows}
+    return rows + [(w, a, b) for w, a, b in c.differences if w.replace("_", " ") not in said]
+
+
+def side_facts(sides: Sequence[Side]) -> list[tuple[str, list[str]]]:
+    """What is known of some arms, a row a fact: where the runs are, versions, digests, lineage, seeds, folds."""
+    rows = [("runs", [side.path for side in sides])]
+    for key in dict.fromkeys(key for side in sides for key in side.facts):
+        rows.append((key.replace("_", " "), [str(side.facts.get(key, "")) for side in sides]))
+    if any(side.lineage for side in sides):
+        rows.append(("lineage", [" → ".join(side.lineage) for side in sides]))
+    return rows + [(key, [", ".join(getattr(side, key)) for side in sides]) for key in ("seeds", "folds")]
 
 
 def _config(c: Comparison) -> str:

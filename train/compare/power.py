@@ -7,10 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from scipy import special
+
 from curate.errors import UsageError
 from train.compare.estimate import Difference
-from train.compare.result import Comparison
+from train.compare.result import Comparison, Line
 from train.compare.twot import reach
+
+MOST_SEEDS = 30
+_CAUTION = 0.8
 
 
 @dataclass(frozen=True)
@@ -27,13 +32,22 @@ class Variances:
     residual: float
 
 
-def variances(d: Difference, seeds_a: int, seeds_b: int) -> Variances | None:
-    """The variance components behind a difference; ``None`` where the seeds' is not known."""
+def variances(d: Difference, seeds_a: int, seeds_b: int, *, cautious: bool = False) -> Variances | None:
+    """The variance components behind a difference; ``None`` where the seeds' is not known.
+
+    Args:
+        cautious: for the trainings' part take the upper 80% limit of what so few seeds say, not the estimate. An
+            experiment planned on a small pilot's estimate is too small half of the time (Browne, Statistics in
+            Medicine 14, 1995).
+    """
     if d.n < 2 or not d.has_seeds:
         return None
     pairs = 1 / seeds_a + 1 / seeds_b
+    seed_var = d.seed_var
+    if cautious:
+        seed_var *= d.seed_df / (2 * special.gammaincinv(d.seed_df / 2, 1 - _CAUTION))  # its chi-squared's low quantile
     return Variances(
-        math.sqrt(max(d.seed_var - d.residual_var, 0.0) / pairs),
+        math.sqrt(max(seed_var - d.residual_var, 0.0) / pairs),
         math.sqrt(max(d.patient_var - d.residual_var, 0.0) * d.n),
         math.sqrt(d.residual_var * d.n / pairs),
     )
@@ -51,15 +65,20 @@ def detectable(v: Variances, patients: int, seeds: int, alpha: float = 0.05, pow
     return reach(1 - alpha, *scales) + reach(2 * power - 1, *scales)
 
 
-def needed(
-    v: Variances, difference: float, patients: Sequence[int], seeds: Sequence[int], alpha: float, power: float = 0.8
-) -> list[tuple[int, int | None]]:
-    """For each number of patients, the fewest seeds an arm that show a difference; ``None`` where none of them does."""
-    found = []
-    for n in patients:
-        enough = next((s for s in sorted(seeds) if detectable(v, n, s, alpha, power) <= difference), None)
-        found.append((n, enough))
-    return found
+def fewest_seeds(
+    v: Variances, difference: float, patients: int, alpha: float, power: float = 0.8, most: int = MOST_SEEDS
+) -> int | None:
+    """The fewest seeds an arm that show a true difference; ``None`` where ``most`` do not."""
+    low, high = 2, most
+    if detectable(v, patients, high, alpha, power) > difference:
+        return None
+    while low < high:
+        middle = (low + high) // 2
+        if detectable(v, patients, middle, alpha, power) <= difference:
+            high = middle
+        else:
+            low = middle + 1
+    return low
 
 
 @dataclass(frozen=True)
@@ -67,71 +86,100 @@ class Power:
     """What an experiment like one that was done could show.
 
     Attributes:
-        name: class, group or ``overall``. variances: behind its difference.
+        name: class, group or ``overall``. variances: behind its difference; cautious: their upper limits.
+        difference: that is asked for. power: chance to show it. alpha: level of the test.
         rows: (patients, seeds, smallest difference detected).
+        needed: (patients, fewest seeds an arm that show the difference, the same by the upper limits); ``None``: more
+            than ``MOST_SEEDS``.
     """
 
     name: str
     variances: Variances
+    cautious: Variances
+    difference: float
+    power: float
+    alpha: float
     rows: tuple[tuple[int, int, float], ...]
+    needed: tuple[tuple[int, int | None, int | None], ...]
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values."""
-        sd = {k: round(getattr(self.variances, k), 6) for k in ("training", "response", "residual")}
+        sd, upper = (
+            {k: round(getattr(v, k), 6) for k in ("training", "response", "residual")}
+            for v in (self.variances, self.cautious)
+        )
         rows = [{"patients": n, "seeds": s, "detectable": round(d, 6)} for n, s, d in self.rows]
-        return {"name": self.name, "sd": sd, "rows": rows}
+        needed = [{"patients": n, "seeds": s, "seeds_cautious": c} for n, s, c in self.needed]
+        told = {"name": self.name, "alpha": round(self.alpha, 6), "sd": sd, "sd_cautious": upper}
+        return {**told, "needed": needed, "rows": rows}
 
 
 def plan(
     comparison: Comparison,
     name: str = "overall",
     *,
+    difference: float = 0.01,
     patients: Sequence[int] = (),
     seeds: Sequence[int] = (2, 3, 5, 8, 12),
     power: float = 0.8,
 ) -> Power:
-    """Smallest differences that other numbers of patients and seeds would show, from a comparison's own variances.
+    """What other numbers of patients and seeds would show, from a comparison's own variances.
 
     Args:
         name: a class (tested at the level of Holm's first step over the classes), a group or ``overall`` (one test).
+        difference: true difference in Dice that should be shown.
         patients: evaluation patients; by default half, as many and up to eight times those of the comparison.
+        seeds: an arm.
 
     Raises:
-        UsageError: no such class, or one seed or patient, from which no variance can be had.
+        UsageError: no such class, a number that cannot be meant, or one seed or patient, from which no variance can be
+            had.
     """
     line = comparison.line(name)
     if line is None:
         raise UsageError("train power", f"no class {name!r} in {comparison.a.path}")
-    found = variances(line.estimate, len(comparison.a.seeds), len(comparison.b.seeds))
-    if found is None:
+    if not 0 < difference < 1:
+        raise UsageError("--difference", f"{difference} is no difference in Dice; give 0 to 1")
+    if not 0.5 < power < 1:
+        raise UsageError("--power", f"{power} is not between 0.5 and 1")
+    few = next((n for n in (*patients, *seeds) if n < 2), None)
+    if few is not None:
+        raise UsageError("train power", f"{few} is too few: give two patients and two seeds or more")
+    counts = (len(comparison.a.seeds), len(comparison.b.seeds))
+    found, upper = (variances(line.estimate, *counts, cautious=c) for c in (False, True))
+    if found is None or upper is None:
         raise UsageError("train power", "needs two seeds an arm and two patients, or there is no variance to plan from")
-    family = len(comparison.classes) if line in comparison.classes else max(1, len(comparison.groups))
-    alpha = (1 - comparison.confidence) / (1 if line is comparison.overall else family)
+    alpha = (1 - comparison.confidence) / _family(comparison, line)
     n = line.n_patients
-    rows = [
-        (m, s, detectable(found, m, s, alpha, power))
-        for m in (patients or sorted({max(2, n // 2), n, 2 * n, 4 * n, 8 * n}))
-        for s in seeds
-    ]
-    return Power(line.name, found, tuple(rows))
+    asked = tuple(patients) or around(n)
+    rows = [(m, s, detectable(found, m, s, alpha, power)) for m in asked for s in seeds]
+    least, cautious = (_by_patients(v, difference, asked, alpha, power) for v in (found, upper))
+    needed = [(m, least[m], cautious[m]) for m in asked]
+    return Power(line.name, found, upper, difference, power, alpha, tuple(rows), tuple(needed))
 
 
-def print_power(found: Power, console: Any) -> None:
-    """A table of patients by seeds: the smallest true difference in Dice shown with 80% power."""
-    from rich.markup import escape
-    from rich.table import Table
+def _by_patients(
+    v: Variances, difference: float, patients: Sequence[int], alpha: float, power: float
+) -> dict[int, int | None]:
+    """The fewest seeds for each number of patients; more patients never need more seeds."""
+    found: dict[int, int | None] = {}
+    before: int | None = None
+    for n in sorted(set(patients)):
+        if before is None:
+            before = fewest_seeds(v, difference, n, alpha, power)
+        while before is not None and before > 2 and detectable(v, n, before - 1, alpha, power) <= difference:
+            before -= 1
+        found[n] = before
+    return found
 
-    v = found.variances
-    console.print(
-        f"{escape(found.name)}: standard deviation of a training {v.training:.4f}, of the response from patient to "
-        f"patient {v.response:.4f}, of one training on one patient {v.residual:.4f}", highlight=False
-    )  # fmt: skip
-    seeds = sorted({s for _, s, _ in found.rows})
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
-    table.add_column("patients", justify="right")
-    for s in seeds:
-        table.add_column(f"{s} seeds", justify="right")
-    for n in sorted({n for n, _, _ in found.rows}):
-        table.add_row(str(n), *(f"{d:.4f}" for m, _, d in found.rows if m == n))
-    console.print(table)
-    console.print("[dim]smallest true difference in Dice shown with 80% power, seeds an arm[/]")
+
+def around(n: int) -> tuple[int, ...]:
+    """Numbers of patients to look at, from half to eight times those of an experiment."""
+    return tuple(sorted({max(2, n // 2), max(2, n), 2 * n, 4 * n, 8 * n}))
+
+
+def _family(comparison: Comparison, line: Line) -> int:
+    """How many lines are tested together with one."""
+    if line is comparison.overall:
+        return 1
+    return max(1, len(comparison.classes) if line in comparison.classes else len(comparison.groups))

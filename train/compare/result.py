@@ -149,7 +149,10 @@ class Subgroup:
 
 @dataclass(frozen=True)
 class Comparison:
-    """All that the report shows. ``a`` is the reference, ``b`` what is held against it; differences are B - A."""
+    """All that the report shows. ``a`` is the reference, ``b`` what is held against it; differences are B - A.
+
+    ``together`` is the number of comparisons with ``a`` over which the p-values were adjusted: 1, or in a ranking more.
+    """
 
     a: Side
     b: Side
@@ -157,7 +160,6 @@ class Comparison:
     n_groups: int
     margin: float
     confidence: float
-    seed: int
     classes: tuple[Line, ...]
     groups: tuple[Line, ...]
     overall: Line
@@ -169,6 +171,7 @@ class Comparison:
     run_folders: tuple[tuple[Path, ...], tuple[Path, ...]] = ((), ())
     manifest: Path | None = None
     config: dict[str, Any] = field(default_factory=dict)
+    together: int = 1
 
     @property
     def n_seeds(self) -> int:
@@ -196,6 +199,7 @@ class Comparison:
             "n_seeds": self.n_seeds,
             "margin": self.margin,
             "confidence": self.confidence,
+            "adjusted_over": self.together,
             "seed_variance": "estimated" if self.seed_variance_known else "not estimated",
             "classes": [line.to_dict() for line in self.classes],
             "groups": [line.to_dict() for line in self.groups],

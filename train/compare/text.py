@@ -12,8 +12,8 @@ from train.compare.result import VERDICTS, Comparison, Line
 
 #: A verdict is told by its shape too, not by colour alone.
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "inconclusive": "○"}
-_PLAIN = {"better": "+", "worse": "-", "equivalent": "=", "inconclusive": "?"}
-_STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "inconclusive": "dim"}
+PLAIN_MARKS = {"better": "+", "worse": "-", "equivalent": "=", "inconclusive": "?"}
+STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "inconclusive": "dim"}
 
 
 def by_difference(lines: tuple[Line, ...]) -> list[Line]:
@@ -84,7 +84,7 @@ def print_table(comparison: Comparison, console: Any) -> None:
     from rich.table import Table
 
     c = comparison
-    marks = MARKS if (console.encoding or "").lower().startswith("utf") else _PLAIN
+    marks = MARKS if (console.encoding or "").lower().startswith("utf") else PLAIN_MARKS
     console.print(f"[bold]A[/] {escape(c.a.name)}  {escape(c.a.path)}", soft_wrap=True)
     console.print(f"[bold]B[/] {escape(c.b.name)}  {escape(c.b.path)}", soft_wrap=True)
     console.print(f"{sizes(c)}; differences are B - A\n", highlight=False)
@@ -104,7 +104,7 @@ def print_table(comparison: Comparison, console: Any) -> None:
                 interval(line.ci), p_value(line.p_holm), f"{line.wins}/{line.ties}/{line.losses}",
                 plain(line.detectable), shown,
             ]  # fmt: skip
-            table.add_row(*cells, style=_STYLES[line.verdict] if c.seed_variance_known else None)
+            table.add_row(*cells, style=STYLES[line.verdict] if c.seed_variance_known else None)
         if lines and lines is not sections[-1]:
             table.add_row()
     console.print(table, width=min(100, console.width))
@@ -114,6 +114,8 @@ def print_table(comparison: Comparison, console: Any) -> None:
         "[dim]n: films with the bone; w/t/l: patients gained, within 0.001, lost; "
         "seen: smallest difference that this experiment would have shown[/]"
     )
+    if c.together > 1:
+        console.print(f"[dim]p and verdicts adjusted over {c.together} comparisons with {escape(c.a.name)}[/]")
     for note in c.notes:
         console.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
 
@@ -121,14 +123,15 @@ def print_table(comparison: Comparison, console: Any) -> None:
 def markdown(comparison: Comparison) -> str:
     """The report for a pull request."""
     c = comparison
-    out = [f"### Dice per class: {_cell(c.a.name)} (A) → {_cell(c.b.name)} (B)", ""]
-    out += [headline(c), "", f"{sizes(c)}.", ""]
-    out += [f"> **Note:** {_cell(note)}" for note in c.notes] + ([""] if c.notes else [])
+    out = [f"### Dice per class: {cell(c.a.name)} (A) → {cell(c.b.name)} (B)", ""]
+    more = f"; p adjusted over {c.together} comparisons with {cell(c.a.name)}" if c.together > 1 else ""
+    out += [headline(c), "", f"{sizes(c)}{more}.", ""]
+    out += [f"> **Note:** {cell(note)}" for note in c.notes] + ([""] if c.notes else [])
     head = ["", "n", "Dice A", "Dice B", "B - A", f"{percent(c)} interval", "p", "p (Holm)", "effect", "w/t/l", "seen",
             "NSD A", "NSD B", "HD95 A", "HD95 B", "verdict"]  # fmt: skip
     out += [f"| {' | '.join(head)} |", "|:--" + "|--:" * (len(head) - 2) + "|:--|"]
     for line in [c.overall, *c.groups, *by_difference(c.classes)]:
-        name = f"**{_cell(line.name)}**" if line is c.overall or line in c.groups else _cell(line.name)
+        name = f"**{cell(line.name)}**" if line is c.overall or line in c.groups else cell(line.name)
         shown = f"{MARKS[line.verdict]} {line.verdict}" if c.seed_variance_known else "not estimated"
         cells = [
             name, str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta), interval(line.ci),
@@ -139,18 +142,23 @@ def markdown(comparison: Comparison) -> str:
         out.append(f"| {' | '.join(cells)} |")
     if c.differences:
         out += ["", "| differs | A | B |", "|:--|:--|:--|"]
-        out += [f"| {_cell(what)} | {_cell(a)} | {_cell(b)} |" for what, a, b in c.differences]
+        out += [f"| {cell(what)} | {cell(a)} | {cell(b)} |" for what, a, b in c.differences]
     return "\n".join(out) + "\n"
 
 
 def table_csv(comparison: Comparison) -> str:
     """One row a class, then the groups and the whole; the fields of the JSON, full names."""
-    rows = [("class", line) for line in comparison.classes]
-    rows += [("group", line) for line in comparison.groups] + [("overall", comparison.overall)]
     buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    header: list[str] | None = None
-    for kind, line in rows:
+    csv.writer(buffer, lineterminator="\n").writerows(csv_rows(comparison))
+    return buffer.getvalue()
+
+
+def csv_rows(comparison: Comparison) -> list[list[Any]]:
+    """The header and the rows of :func:`table_csv`."""
+    kinds = [("class", line) for line in comparison.classes]
+    kinds += [("group", line) for line in comparison.groups] + [("overall", comparison.overall)]
+    rows: list[list[Any]] = []
+    for kind, line in kinds:
         flat: dict[str, Any] = {"kind": kind}
         for key, value in line.to_dict().items():
             if key in ("ci", "nsd_ci"):
@@ -158,14 +166,13 @@ def table_csv(comparison: Comparison) -> str:
                 flat |= {f"{key}_low": low, f"{key}_high": high}
             else:
                 flat[key] = value
-        if header is None:
-            header = list(flat)
-            writer.writerow(header)
-        writer.writerow(["" if v is None else v for v in flat.values()])
-    return buffer.getvalue()
+        if not rows:
+            rows.append(list(flat))
+        rows.append(["" if v is None else v for v in flat.values()])
+    return rows
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that cannot break out of a Markdown cell or become markup."""
     out = " ".join(str(text).split())
     for char in "\\`*_[]<>|#":
