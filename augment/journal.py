@@ -37,7 +37,7 @@ class Journal:
             raise CarpusError(self.path, f"cannot be read: {error.strerror or error}") from None
         done = {}
         for line in lines:
-            with contextlib.suppress(orjson.JSONDecodeError, KeyError, TypeError, OSError):
+            with contextlib.suppress(ValueError, KeyError, TypeError, OSError):
                 entry = orjson.loads(line)  # the last line may be cut off
                 for file, digest in (("image", "file"), ("labels", "label_file")):
                     if digest_file(self.root / entry[file]) != entry[digest]:

@@ -102,7 +102,7 @@ def read_submission(path: Path) -> Iterable[tuple[str, str, str]]:
     """The rows (image name, class, run lengths) of a submission.
 
     Raises:
-        CarpusError: no such file, or other columns.
+        CarpusError: no such file, other columns, or a line that is cut off.
     """
     csv.field_size_limit(1 << 30)
     try:
@@ -111,6 +111,10 @@ def read_submission(path: Path) -> Iterable[tuple[str, str, str]]:
             if tuple(next(rows, ())) != COLUMNS:
                 raise CarpusError(path, f"is no submission: its columns are not {', '.join(COLUMNS)}")
             for row in rows:
+                if len(row) != len(COLUMNS):
+                    raise CarpusError(path, f"line {rows.line_num}: {len(row)} cells, not {len(COLUMNS)}")
                 yield row[0], row[1], row[2]
     except OSError as error:
         raise CarpusError(path, f"cannot be read: {error.strerror}") from error
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise CarpusError(path, f"is no submission: {error}") from None

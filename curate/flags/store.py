@@ -23,7 +23,12 @@ def _plain(result: FilmFlags) -> dict:
 def _parsed(line: bytes) -> FilmFlags:
     row = orjson.loads(line)
     flags = [Flag.from_dict(f) for f in row["flags"]]
-    return FilmFlags(row["id"], row["image"], row["digest"], flags, row["measures"], row["kept"])
+    result = FilmFlags(row["id"], row["image"], row["digest"], flags, row["measures"], row["kept"])
+    texts = (result.id, result.image, result.digest, *(t for f in flags for t in (f.name, f.why)))
+    if not all(isinstance(t, str) for t in texts) or not isinstance(result.kept, dict) or not result.digest.split():
+        raise TypeError(texts)
+    result.to_dict()  # numbers are numbers
+    return result
 
 
 def _lines(path: Path) -> list[bytes]:

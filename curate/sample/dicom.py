@@ -5,9 +5,12 @@ Needs pydicom (``pip install 'carpus[dicom]'``), imported here only.
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import re
+import struct
 import warnings
+from collections.abc import Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -25,20 +28,32 @@ def is_dicom(data: bytes) -> bool:
     return data[128:132] == b"DICM"
 
 
-def _dataset(data: bytes, path: Path, pixels: bool) -> Any:
+def _pydicom(path: Path) -> Any:
     try:
-        pydicom = importlib.import_module("pydicom")
+        return importlib.import_module("pydicom")
     except ImportError:
         raise ImageError(path, "is DICOM, which needs pydicom: pip install 'carpus[dicom]'") from None
+
+
+@contextlib.contextmanager
+def _reading(path: Path, otherwise: str) -> Iterator[None]:
+    """Turn what pydicom raises into our error; it reads values from their bytes only when they are asked for."""
+    errors = _pydicom(path).errors
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # files that break a rule of value lengths are common, and readable
-            return pydicom.dcmread(BytesIO(data), stop_before_pixels=not pixels)
-    except (pydicom.errors.InvalidDicomError, *FAULTS) as error:
-        raise ImageError(path, f"is not DICOM that can be read: {_line(error)}") from None
+            yield
+    except (errors.InvalidDicomError, errors.BytesLengthException, *FAULTS) as error:
+        raise ImageError(path, f"{otherwise}: {_line(error)}") from None
 
 
-FAULTS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError)
+def _dataset(data: bytes, path: Path, pixels: bool) -> Any:
+    with _reading(path, "is not DICOM that can be read"):
+        return _pydicom(path).dcmread(BytesIO(data), stop_before_pixels=not pixels)
+
+
+FAULTS = (OSError, EOFError, ValueError, TypeError, KeyError, AttributeError, NotImplementedError, RuntimeError,
+          ArithmeticError, LookupError, struct.error)
 """What pydicom raises on files that are broken or packed in a way that no decoder here knows."""
 
 
@@ -53,11 +68,9 @@ def shape(data: bytes, path: Path) -> tuple[int, int, int, int]:
         ImageError: not readable, no picture in it, or more than ``MAX_PIXELS`` pixels.
     """
     header = _dataset(data, path, pixels=False)
-    try:
+    with _reading(path, "is DICOM without a picture"):
         width, height = int(header.Columns), int(header.Rows)
         bits, frames = int(header.BitsStored), int(header.get("NumberOfFrames") or 1)
-    except FAULTS:
-        raise ImageError(path, "is DICOM without a picture") from None
     if width * height * max(frames, 1) > MAX_PIXELS:
         raise ImageError(path, f"is refused before decoding: {width} x {height} is more than {MAX_PIXELS} pixels")
     return width, height, bits, frames
@@ -76,26 +89,21 @@ def pixels(data: bytes, path: Path) -> np.ndarray:
     shape(data, path)
     dataset = _dataset(data, path, pixels=True)
     tools = importlib.import_module("pydicom.pixels")
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            values = dataset.pixel_array
-            if int(dataset.get("NumberOfFrames") or 1) > 1:
-                values = values[0]
-            if int(dataset.get("SamplesPerPixel") or 1) > 1:
-                values = values @ np.array([0.299, 0.587, 0.114])
-            else:
-                values = tools.apply_voi_lut(tools.apply_modality_lut(values, dataset), dataset, index=0)
-    except FAULTS as error:
-        raise ImageError(path, f"cannot be decoded: {_line(error)}") from None
-    values = np.asarray(values, dtype=np.float64)
-    if values.ndim != 2 or not np.isfinite(values).all():
-        raise ImageError(path, "does not decode to a grey picture")
-    low, high = _range(dataset, values)
+    with _reading(path, "cannot be decoded"):
+        values = dataset.pixel_array
+        if int(dataset.get("NumberOfFrames") or 1) > 1:
+            values = values[0]
+        if int(dataset.get("SamplesPerPixel") or 1) > 1:
+            values = values @ np.array([0.299, 0.587, 0.114])
+        else:
+            values = tools.apply_voi_lut(tools.apply_modality_lut(values, dataset), dataset, index=0)
+        values = np.asarray(values, dtype=np.float64)
+        if values.ndim != 2 or not np.isfinite(values).all():
+            raise ValueError("not a grey picture")
+        low, high = _range(dataset, values)
+        inverted = dataset.get("PhotometricInterpretation") == "MONOCHROME1"
     grey = np.clip((values - low) / max(high - low, 1e-9), 0, 1)
-    if dataset.get("PhotometricInterpretation") == "MONOCHROME1":
-        grey = 1 - grey
-    return np.rint(grey * 255).astype(np.uint8)
+    return np.rint((1 - grey if inverted else grey) * 255).astype(np.uint8)
 
 
 def _range(dataset: Any, values: np.ndarray) -> tuple[float, float]:
@@ -114,7 +122,9 @@ def _range(dataset: Any, values: np.ndarray) -> tuple[float, float]:
 def about(data: bytes, path: Path) -> dict[str, Any]:
     """What the header says of patient and film, each only where known: patient, age, sex, side, orientation, view."""
     header = _dataset(data, path, pixels=False)
-    told = {key: str(header.get(key)).strip() for key in _KEYS if header.get(key) not in (None, "")}
+    with _reading(path, "is DICOM with a damaged header"):
+        told = {key: str(header.get(key)).strip() for key in _KEYS if header.get(key) not in (None, "")}
+        orientation = header.get("PatientOrientation")
     facts: dict[str, Any] = {}
     if "PatientID" in told:
         facts["patient"] = told["PatientID"][:200]
@@ -125,7 +135,6 @@ def about(data: bytes, path: Path) -> dict[str, Any]:
     laterality = told.get("ImageLaterality") or told.get("Laterality") or ""
     if (side := {"L": "left", "R": "right"}.get(laterality)) is not None:
         facts["side"] = side
-    orientation = header.get("PatientOrientation")
     if orientation:
         facts["orientation"] = "\\".join(map(str, orientation)) if not isinstance(orientation, str) else orientation
     if "ViewPosition" in told:

@@ -12,27 +12,45 @@ from curate.errors import CarpusError
 from curate.ingest import ingest
 from curate.manifest import Manifest
 from curate.sample.labelfile import read_labels
-from tests.faults.fuzz import at_random, attempt, parsers
+from tests.faults.fuzzing.find import Finds, at_random
+from tests.faults.fuzzing.registry import targets
+from tests.faults.fuzzing.target import attempt
 from tests.faults.small import write_films
 
-CORPUS = sorted((Path(__file__).parent / "corpus").glob("*"))
+CORPUS = sorted((Path(__file__).parent / "corpus").glob("*/*"))
 
 
-def test_mutated_files_are_readings_or_our_errors(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert at_random(list(parsers(tmp_path)), 0, seed=7, folder=tmp_path, count=120) == 120 * len(parsers(tmp_path))
+SHORT, LONG = 30, 5_000
+"""Mutations of each target in the normal suite and in the long one."""
+
+
+@pytest.mark.parametrize("name", targets())
+def test_what_is_mutated_can_be_read(name, tmp_path):
+    target = targets()[name]
+    for data in target.good:
+        target.parse(data, tmp_path)
+
+
+def mutated(name: str, count: int, folder: Path) -> None:
+    finds = Finds(name, folder / "found")
+    at_random(targets()[name], count, 7, folder, finds)
+    assert not finds.kinds
+
+
+@pytest.mark.parametrize("name", targets())
+def test_mutated_files_are_readings_or_our_errors(name, tmp_path):
+    mutated(name, SHORT, tmp_path)
 
 
 @pytest.mark.long
-def test_mutated_files_at_length(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    assert at_random(list(parsers(tmp_path)), 600, seed=8, folder=tmp_path) > 10_000
+@pytest.mark.parametrize("name", targets())
+def test_mutated_files_at_length(name, tmp_path):
+    mutated(name, LONG, tmp_path)
 
 
-@pytest.mark.parametrize("path", CORPUS, ids=lambda p: p.name)
+@pytest.mark.parametrize("path", CORPUS, ids=lambda p: f"{p.parent.name}/{p.name}")
 def test_what_was_found_once(path, tmp_path):
-    _, parse = parsers(tmp_path)[path.name.split("-")[0]]
-    attempt(parse, path.read_bytes(), tmp_path)
+    attempt(targets()[path.parent.name], path.read_bytes(), tmp_path)
 
 
 @pytest.mark.parametrize(
