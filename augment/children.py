@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
 import orjson
 
 from augment.orientation import orientation_of, turned_in
@@ -67,7 +66,8 @@ def child_row(recipe: Recipe, parents: Mapping[str, SampleRow]) -> SampleRow:
 
 def _side(place: Placement, parent: SampleRow) -> str | None:
     """The side that a placed hand shows: a mirrored right hand is a left one."""
-    if parent.side is not None and np.linalg.det(place.matrix()[:, :2]) < 0:
+    (a, b, _), (c, d, _) = place.affine
+    if parent.side is not None and a * d - b * c < 0:
         return {"left": "right", "right": "left"}[parent.side]
     return parent.side
 

@@ -8,9 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import cv2
-import joblib
 import numpy as np
-from joblib.externals.loky.process_executor import TerminatedWorkerError
 
 from curate.errors import CarpusError
 from curate.files import digest_bytes, inside, write_atomically
@@ -124,6 +122,9 @@ def make_files(
             yield from _raised(_work([job], *where))
         _READERS.clear()
         return
+    import joblib  # takes a tenth of a second: only for several workers
+    from joblib.externals.loky.process_executor import TerminatedWorkerError
+
     run = -(-len(jobs) // workers)
     lanes = [jobs[k : k + run] for k in range(0, len(jobs), run)]
     batches = [lane[k : k + BATCH] for k in range(0, run, BATCH) for lane in lanes if lane[k : k + BATCH]]

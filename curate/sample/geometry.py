@@ -57,15 +57,22 @@ def flip_affine(width: int) -> np.ndarray:
 
 def compose(*affines: np.ndarray) -> np.ndarray:
     """The affine that applies the last argument first: ``compose(B, A)`` is B after A."""
-    total = np.vstack([affines[0], [0, 0, 1]])
+    total = _square(affines[0])
     for affine in affines[1:]:
-        total = total @ np.vstack([affine, [0, 0, 1]])
+        total = total @ _square(affine)
     return total[:2]
+
+
+def _square(affine: np.ndarray) -> np.ndarray:
+    """An affine as the (3, 3) matrix of homogeneous coordinates."""
+    square = np.eye(3)
+    square[:2] = affine
+    return square
 
 
 def invert(affine: np.ndarray) -> np.ndarray:
     """The inverse affine; raises ``numpy.linalg.LinAlgError`` when it is singular."""
-    return np.linalg.inv(np.vstack([affine, [0, 0, 1]]))[:2]
+    return np.linalg.inv(_square(affine))[:2]
 
 
 def apply_affine(affine: np.ndarray, points: np.ndarray) -> np.ndarray:

@@ -76,8 +76,8 @@ class Placement:
         """From arrays: the affine of shape (2, 3), the region a box or an (n, 2) ring."""
         if np.shape(affine) != (2, 3):
             raise ValueError(f"an affine has shape (2, 3), not {np.shape(affine)}")
-        rows = tuple(tuple(float(v) + 0.0 for v in row) for row in np.asarray(affine, dtype=np.float64))
-        return cls(parent, rows, _region(region), **rest)
+        first, second = (np.asarray(affine, dtype=np.float64) + 0.0).tolist()  # no minus zero
+        return cls(parent, (tuple(first), tuple(second)), _region(region), **rest)
 
     def matrix(self) -> np.ndarray:
         """The affine as a float64 array of shape (2, 3)."""
