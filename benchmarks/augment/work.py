@@ -6,7 +6,8 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -19,7 +20,7 @@ from benchmarks.augment.rivals import RIVALS, Files
 from curate.ingest import ingest
 from curate.manifest import SampleRow, Version
 from curate.phantom import write_phantom
-from curate.sample.image import encode_png
+from curate.sample.png import decode_gray_png, encode_png
 
 N = 10
 
@@ -41,34 +42,62 @@ def planned(version: Version, planner: Planner, n: int) -> list[SampleRow]:
     return plan_children([Job(planner, n)], version, 0)
 
 
+@dataclass(frozen=True)
+class Taken:
+    """Seconds that a piece of work took: of this process, and by the clock."""
+
+    cpu: float
+    wall: float
+
+
+def taken(works: Mapping[str, Callable[[], object]], clean: Callable[[], object], repeats: int) -> dict[str, Taken]:
+    """The least that each of some pieces of work took, done in turn so that all meet the same neighbours.
+
+    Args:
+        clean: called after each piece, outside its time.
+    """
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in works}
+    for _ in range(repeats):
+        for name, work in works.items():
+            start, wall = time.process_time(), time.perf_counter()
+            work()
+            times[name].append((time.process_time() - start, time.perf_counter() - wall))
+            clean()
+    return {name: Taken(*map(min, zip(*pairs, strict=True))) for name, pairs in times.items()}
+
+
 def cpu(work: Callable[[], object], repeats: int = 3) -> float:
     """The least CPU seconds of this process that a piece of work took."""
-    times = []
-    for _ in range(repeats):
-        start = time.process_time()
-        work()
-        times.append(time.process_time() - start)
-    return min(times)
+    return taken({"": work}, lambda: None, repeats)[""].cpu
+
+
+def clean(version: Version) -> None:
+    """Take away what a piece of work has written."""
+    shutil.rmtree(version.root / "derived", ignore_errors=True)
 
 
 def ours(rows: Sequence[SampleRow], version: Version, workers: int = 1, folder: str = "bench") -> None:
     """Children to files, as ``augment`` makes them, digests and all."""
     for _ in make_files(rows, [file_names(folder, r.id) for r in rows], version, workers):
         pass
-    shutil.rmtree(version.root / "derived")
 
 
-def floor(rows: Sequence[SampleRow], version: Version, pictures: Sequence[np.ndarray]) -> None:
-    """What no way of making files can do without: decode each parent once, encode and write each child once."""
-    parents = sorted({p for r in rows for p in r.parents})
-    for name in parents:
+def floor(rows: Sequence[SampleRow], version: Version, pictures: Sequence[np.ndarray], opencv: bool) -> None:
+    """What no way of making files can do without: decode each parent once, encode and write each child once.
+
+    Args:
+        opencv: decode with OpenCV, as anybody would; else as carpus does, which is faster.
+    """
+    for name in sorted({p for r in rows for p in r.parents}):
         data = (version.root / version.by_id[name].image).read_bytes()
-        cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        if opencv:
+            cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+        else:
+            decode_gray_png(data)
     folder = version.root / "derived"
     folder.mkdir()
     for k in range(len(rows)):
         (folder / f"{k}.png").write_bytes(encode_png(pictures[k % len(pictures)]))
-    shutil.rmtree(folder)
 
 
 def rival(name: str, rows: Sequence[SampleRow], version: Version) -> None:
@@ -78,7 +107,6 @@ def rival(name: str, rows: Sequence[SampleRow], version: Version) -> None:
     files = files_of(version)
     for k, row in enumerate(rows):
         RIVALS[name](row.plan(), files, folder / str(k))
-    shutil.rmtree(folder)
 
 
 def peak_mb(version: Version, n: int) -> float:
