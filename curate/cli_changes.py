@@ -125,29 +125,25 @@ def merge(
     """
     from curate.errors import UsageError
     from curate.manifest import Manifest
-    from curate.merge import adopt, join
+    from curate.merge import merge as work
     from curate.terminal import print_json, say
 
     if prefer not in (None, "ours", "theirs"):
         raise UsageError("--prefer", f"{prefer!r} is neither ours nor theirs")
     manifest = Manifest.find(data)
     ours = manifest.version(into).name
-    taken: dict[str, str] = {}
-    if Path(theirs).exists():
-        done = adopt(manifest, Manifest.find(theirs))
-        taken, theirs = {a: b for a, b in done.versions.items() if b not in manifest.head["versions"]}, done.newest
-    joined = join(manifest, theirs, ours, name, prefer)
+    joined = work(manifest, Manifest.find(theirs) if Path(theirs).exists() else theirs, ours, name, prefer)
     version = joined.version
     if json:
         facts = {"version": version.name, "digest": version.digest, "n": len(version), "existed": joined.existed}
-        print_json({**facts, "taken": taken})
+        print_json({**facts, "taken": dict(joined.taken)})
         return 0
-    for their_name, our_name in taken.items():
+    for their_name, our_name in joined.taken.items():
         say(f"took over {their_name}" + (f" as {our_name}" if our_name != their_name else ""))
     if joined.existed:
         say(f"{version.name} holds both already")
     else:
-        both = f"{joined.ours} changes of {ours} and {joined.theirs} of {theirs}"
+        both = f"{joined.ours} changes of {ours} and {joined.theirs} of {version.step['other']}"
         say(f"{version.name}: {len(version)} samples, with {both}")
     return 0
 

@@ -2,171 +2,100 @@
 
 from __future__ import annotations
 
-import copy
-import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from curate.errors import ManifestError, UsageError
-from curate.files import digest_file, inside, write_atomically
+from curate.adopt import adopt
+from curate.errors import UsageError
+from curate.files import write_atomically
 from curate.manifest import Manifest, SampleRow, Version
 from curate.manifest.commit import commit_version, next_split_name, same_step, writing
-from curate.manifest.head import TABLES, head_bytes
-from curate.manifest.splits import read_split
+from curate.manifest.head import head_bytes
 from curate.steps import descends, plain
-
-SUFFIX = "-theirs"
-"""What the name of a taken-over version or split gets when it is in use for another."""
-
-
-@dataclass
-class Adopted:
-    """What was taken over from another manifest: their names -> ours, of versions and of splits; and files copied."""
-
-    versions: dict[str, str] = field(default_factory=dict)
-    splits: dict[str, str] = field(default_factory=dict)
-    files: int = 0
-    newest: str | None = None
-
-
-def adopt(manifest: Manifest, other: Manifest) -> Adopted:
-    """Take over the versions of another copy of the data set that this one does not have, files and all.
-
-    A version is the same when its digest is. One whose name is in use for another here is named ``NAME-theirs``.
-
-    Raises:
-        UsageError: other classes, or not one version in common: not copies of one data set.
-        ManifestError: a file that both have with different bytes, or theirs that is not as its manifest says.
-    """
-    with writing(manifest.root):
-        manifest = Manifest.open(manifest.path)
-        head = copy.deepcopy(manifest.head)
-        ours = {v.digest: v.name for v in manifest.versions()}
-        if manifest.classes != other.classes:
-            raise UsageError(other.path, "has other classes; its versions cannot be joined with these")
-        if not any(v.digest in ours for v in other.versions()):
-            raise UsageError(other.path, "has no version in common with this manifest: not a copy of this data set")
-        done = Adopted()
-        for version in other.versions():
-            if version.digest in ours:
-                done.versions[version.name] = ours[version.digest]
-            else:
-                done.versions[version.name] = _take(manifest, head, version, done)
-            done.newest = done.versions[version.name]
-        if head != manifest.head:
-            write_atomically(manifest.path, head_bytes(head), durable=True)
-    return done
-
-
-def _free(name: str, taken: Mapping[str, Any]) -> str:
-    free = name
-    while free in taken:
-        free += SUFFIX
-    return free
-
-
-def _take(manifest: Manifest, head: dict[str, Any], version: Version, done: Adopted) -> str:
-    """Copy one version's split, table and files, and enter it in the head; its name here."""
-    about = version.manifest.head["splits"][version.split]
-    split = next((n for n, s in head["splits"].items() if s["digest"] == about["digest"]), None)
-    if split is None:
-        split = _free(version.split, head["splits"])
-        file = f"{TABLES}/splits/{split}.csv"
-        read_split(inside(version.root, about["file"]), about["digest"])
-        write_atomically(inside(manifest.root, file), inside(version.root, about["file"]).read_bytes(), durable=True)
-        entry = {**about, "file": file}
-        if "extends" in entry:
-            entry["extends"] = done.splits.get(entry["extends"], entry["extends"])
-        head["splits"][split] = entry
-    done.splits[version.split] = split
-    name = _free(version.name, head["versions"])
-    table = version.own_table(["image", "labels", "file", "label_file"])  # checks its digest
-    for image, labels, one, two in zip(*(column.to_pylist() for column in table.columns), strict=True):
-        done.files += _copied(version, manifest, image, one) + _copied(version, manifest, labels, two)
-    file = f"{TABLES}/{name}.parquet"
-    data = inside(version.root, version.entry["table"]["file"]).read_bytes()
-    write_atomically(inside(manifest.root, file), data, durable=True)
-    entry = copy.deepcopy(dict(version.entry))
-    entry |= {"parent": done.versions.get(version.parent), "split": split, "table": {**entry["table"], "file": file}}
-    head["versions"][name] = entry
-    for kind in ("tags", "notes"):
-        for key, value in version.manifest.head.get(kind, {}).items():
-            if kind == "tags" and value == version.name and key not in head.get("tags", {}):
-                head.setdefault("tags", {})[key] = name
-            if kind == "notes" and key == version.name:
-                head.setdefault("notes", {})[name] = value
-    return name
-
-
-def _copied(version: Version, manifest: Manifest, relative: str | None, digest: str | None) -> bool:
-    """Bring one file over, unless it is here; whether it had to be."""
-    if relative is None:
-        return False
-    source, target = inside(version.root, relative), inside(manifest.root, relative)
-    if target.is_file():
-        if digest_file(target) != digest:
-            raise ManifestError(relative, "is here with other bytes than the versions to take over need")
-        return False
-    if not source.is_file():
-        if relative.startswith("derived/"):
-            return False  # made again from its recipe: augment rebuild
-        raise ManifestError(source, "is missing there")
-    if digest_file(source) != digest:
-        raise ManifestError(source, "is not as its manifest says")
-    target.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(target, source.read_bytes())
-    shutil.copystat(source, target)
-    return True
 
 
 @dataclass(frozen=True)
 class Joined:
-    """What a join did: the version, whether it had been there, and what each side brought."""
+    """What a join did: the version, whether it had been there, what each side brought, what was taken over (theirs ->
+    our name)."""
 
     version: Version
     existed: bool
     ours: int = 0
     theirs: int = 0
+    taken: Mapping[str, str] = field(default_factory=dict)
 
 
-def join(
-    manifest: Manifest, theirs: str, ours: str | None = None, name: str | None = None, prefer: str | None = None
+def merge(
+    manifest: Manifest, theirs: Manifest | str, ours: str | None = None, name: str | None = None,
+    prefer: str | None = None,
 ) -> Joined:
-    """A version that has the changes of two, since the nearest version that both were made from.
+    """A version that has the changes of two, since the nearest version that both were made from; one write of the head.
 
     A sample changed on one side is taken from there; changed alike on both, once. Tags are united. Children of films
     that the other side took out of training go with them.
 
     Args:
+        theirs: a version of this manifest; or another copy's manifest, whose versions are taken over first and whose
+            newest is joined.
         ours: which version to join into; the newest by default. prefer: whose, where both changed one sample
             (``"ours"`` or ``"theirs"``); without it clashes are refused and named.
 
     Raises:
-        UsageError: nothing in common, or clashes, naming them.
+        UsageError: nothing in common, or clashes, naming them; the manifest is as it was.
+        ManifestError: see ``adopt``.
     """
     with writing(manifest.root):
         manifest = Manifest.open(manifest.path)
-        b, a = manifest.version(theirs), manifest.version(ours)
-        chain = {v.name for v in b.chain()}
-        base = next((v for v in a.chain() if v.name in chain), None)
-        if base is None:
-            raise UsageError(theirs, f"and {a.name} were not made from one version")
-        if base.name in (a.name, b.name):
-            return Joined(a if base.name == b.name else b, existed=True)
-        step = plain({"name": "merge", "other": b.name, "base": base.name} | ({"prefer": prefer} if prefer else {}))
-        existing = same_step(manifest, a, step)
-        if existing is not None:
-            return Joined(existing, existed=True)
-        put, drop = _changes(base, b, a, prefer)
-        split, fold_of = _split(manifest, base, a, b)
-        rows = {**{i: r for i, r in a.by_id.items() if i not in drop}, **{r.id: r for r in put}}
-        _refuse_crossing(rows.values(), fold_of)
-        version = commit_version(
-            manifest.root, name=name or manifest.next_name(), parent=a, step=step, put=put, drop=sorted(drop),
-            new_split=split,
-        )  # fmt: skip
+        a = manifest.version(ours)
+        taken: dict[str, str] = {}
+        if isinstance(theirs, Manifest):
+            done = adopt(manifest, theirs)
+            taken = {t: o for t, o in done.versions.items() if o not in manifest.head["versions"]}
+            manifest, theirs = Manifest(manifest.path, done.head), done.newest
+            a = manifest.version(a.name)
+        joined = _join(manifest, a, manifest.version(theirs), name, prefer)
+        if joined.existed and taken:
+            write_atomically(manifest.path, head_bytes(manifest.head), durable=True)
+    return replace(joined, taken=taken)
+
+
+def _join(manifest: Manifest, a: Version, b: Version, name: str | None, prefer: str | None) -> Joined:
+    before = [ancestry(v) for v in (a, b)]
+    common = before[0] & before[1]
+    if not common:
+        raise UsageError(b.name, f"and {a.name} were not made from one version")
+    base = manifest.version([n for n in manifest.head["versions"] if n in common][-1])
+    if base.name in (a.name, b.name):
+        return Joined(a if base.name == b.name else b, existed=True)
+    step = plain({"name": "merge", "other": b.name, "base": base.name} | ({"prefer": prefer} if prefer else {}))
+    existing = same_step(manifest, a, step)
+    if existing is not None:
+        return Joined(existing, existed=True)
+    put, drop = _changes(base, b, a, prefer)
+    split, fold_of = _split(manifest, base, a, b)
+    rows = {**{i: r for i, r in a.by_id.items() if i not in drop}, **{r.id: r for r in put}}
+    _refuse_crossing(rows.values(), fold_of)
+    version = commit_version(
+        manifest.root, name=name or manifest.next_name(), parent=a, step=step, put=put, drop=sorted(drop),
+        new_split=split, head=manifest.head,
+    )  # fmt: skip
     return Joined(version, False, len(_since(base, a)), len(_since(base, b)))
+
+
+def ancestry(version: Version) -> set[str]:
+    """Names of a version and of all that it was made from, through merges as well."""
+    found: set[str] = set()
+    left = [version.name]
+    while left:
+        name = left.pop()
+        if name not in found:
+            found.add(name)
+            entry = version.manifest.head["versions"][name]
+            other = entry["step"].get("other") if entry["step"]["name"] == "merge" else None
+            left += [n for n in (entry["parent"], other) if n is not None]
+    return found
 
 
 def _since(base: Version, version: Version) -> dict[str, SampleRow | None]:

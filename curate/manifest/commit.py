@@ -123,6 +123,7 @@ def commit_version(
     classes: Sequence[str] = (),
     dataset: str | None = None,
     refused: Sequence[Mapping[str, str]] = (),
+    head: Mapping[str, Any] | None = None,
 ) -> Version:
     """Write a version's table and then its name. The caller holds ``writing(root)``.
 
@@ -134,11 +135,12 @@ def commit_version(
         new_split: (name, group -> fold, settings) when this version brings a split; else the parent's is used.
         classes, dataset: for a new manifest only.
         refused: files that could not enter, listed with the version.
+        head: to enter the version in, when more changes with it; else the one on disk.
 
     Raises:
         ManifestError: the name is in use. CarpusError: a file could not be written; the manifest is as it was.
     """
-    head = _head_or_new(root, dataset, classes)
+    head = _head_or_new(root, dataset, classes) if head is None else copy.deepcopy(dict(head))
     if name in head["versions"]:
         raise ManifestError(root / NAME, f"version {name} exists and versions never change")
     if new_split is not None:

@@ -165,9 +165,10 @@ def count_samples(parent: Version | None, table: pa.Table) -> int:
 class Manifest:
     """A data set's versions. Reading never waits for a writer: the head is replaced in one rename."""
 
-    def __init__(self, path: Path):
+    def __init__(self, path: Path, head: dict[str, Any] | None = None):
+        """Args: path: of the head. head: what is about to be written there, when it is not what is there."""
         self.path = Path(os.path.abspath(path))
-        self.head = read_head(self.path)
+        self.head = read_head(self.path) if head is None else head
 
     @classmethod
     def find(cls, place: str | os.PathLike | None = None) -> Manifest:

@@ -16,7 +16,7 @@ from curate.diff import diff_versions
 from curate.diff.page import diff_page
 from curate.diff.polygons import changes
 from curate.edit import edit
-from curate.errors import LabelError, LockedError, ManifestError, UsageError
+from curate.errors import LabelError, LockedError, UsageError
 from curate.films import Source
 from curate.flags.result import FilmFlags, Flag
 from curate.flags.store import save_flags
@@ -28,7 +28,7 @@ from curate.manifest import Manifest
 from curate.manifest.commit import writing
 from curate.manifest.lineage import check_leaks
 from curate.manifest.splits import extend_split, make_split
-from curate.merge import adopt, join
+from curate.merge import merge
 from curate.notes import note, tag
 from curate.sample.annotation import Annotation
 from curate.sample.read import SampleReader
@@ -206,42 +206,59 @@ def test_two_people_s_versions_are_joined(v1, tmp_path):
     drop(theirs, samples=["ID003/image3"])
     make_version(Manifest.open(theirs.path), Mosaic(), 4, seed=9)
     other = Manifest.open(theirs.path)
-    done = adopt(reopened(v1), other)
-    assert done.versions == {"v1": "v1", "v2": "v2-theirs", "v3": "v3"}
-    joined = join(reopened(v1), "v3", "v2")
+    joined = merge(reopened(v1), other)
     version = joined.version
-    assert not joined.existed
+    assert (joined.existed, joined.taken) == (False, {"v2": "v2-theirs", "v3": "v3"})
     assert {r.id for r in version.samples if "evaluation-only" in r.tags} == {FILM, "ID003/image3"}
     kept = {r.id for r in other.version("v3").samples if not r.is_original and FILM not in r.parents}
     assert {r.id for r in version.samples if not r.is_original} == kept
     check_leaks(version)
     intact(version)
-    assert join(reopened(v1), "v3", "v2").existed
-    assert adopt(reopened(v1), other).versions == done.versions
+    for again in (merge(reopened(v1), "v3", "v2"), merge(reopened(v1), other), merge(reopened(v1), "v3")):
+        assert (again.version.name, again.existed, again.taken) == (version.name, True, {})
     assert reopened(v1).version(mine.name).digest == mine.digest
 
 
 def test_clashes_are_named(v1, tmp_path):
     theirs = copied(v1, tmp_path / "theirs")
     edit(reopened(v1), FILM, "Ulna", label="Radius")
-    edit(theirs, FILM, "Ulna", remove=True)
-    with pytest.raises(ManifestError, match="other bytes"):  # both wrote labels of v2 for one film
-        adopt(reopened(v1), Manifest.open(theirs.path))
-    named = copied(v1, tmp_path / "named")
-    Manifest.open(named.path)
-    edit(named, FILM, "Lunate", remove=True, source="v1", name="other")
-    adopt(reopened(v1), Manifest.open(named.path))
-    with pytest.raises(UsageError, match=f"differently: {FILM}"):
-        join(reopened(v1), "other", "v2")
-    theirs_kept = join(reopened(v1), "other", "v2", prefer="theirs").version
+    edit(theirs, FILM, "Lunate", remove=True)
+    for again in range(2):  # refused: nothing is taken over
+        with pytest.raises(UsageError, match=f"differently: {FILM}"):
+            merge(reopened(v1), Manifest.open(theirs.path))
+        assert list(reopened(v1).head["versions"]) == ["v1", "v2"], again
+    theirs_kept = merge(reopened(v1), Manifest.open(theirs.path), prefer="theirs").version
     assert {a.label for a in SampleReader(theirs_kept).annotations(FILM)} == {"Radius", "Ulna"}
+    assert theirs_kept.row(FILM).labels == f"data_manifest/labels/v2-theirs/{FILM}.json"  # both wrote one for v2
+    assert {a.label for a in SampleReader(reopened(v1).version("v2")).annotations(FILM)} == {"Radius", "Lunate"}
     intact(theirs_kept)
+    assert verify_manifest(reopened(v1)).problems == []
+
+
+def test_what_was_joined_once_is_not_joined_again(v1, tmp_path):
+    theirs = copied(v1, tmp_path / "theirs")
+    drop(reopened(v1), samples=[FILM])
+    drop(theirs, samples=["ID003/image3"], name="t2")
+    first = merge(reopened(v1), Manifest.open(theirs.path)).version
+    drop(Manifest.open(theirs.path), samples=["ID004/image4"], name="t3")
+    joined = merge(reopened(v1), Manifest.open(theirs.path))
+    assert (joined.version.parent, joined.version.step["base"], joined.theirs) == (first.name, "t2", 1)
+    assert sum("evaluation-only" in r.tags for r in joined.version.samples) == 3
+    intact(joined.version)
+
+
+def test_versions_made_on_top_of_ours_are_only_taken_over(v1, tmp_path):
+    theirs = copied(v1, tmp_path / "theirs")
+    drop(theirs, samples=[FILM])
+    joined = merge(reopened(v1), Manifest.open(theirs.path))
+    assert (joined.existed, joined.version.name, list(reopened(v1).head["versions"])) == (True, "v2", ["v1", "v2"])
+    intact(joined.version)
 
 
 def test_other_data_sets_are_not_joined(v1, tmp_path):
     stranger = ingest(write_films(tmp_path / "stranger", films=6, seed=8), folds=2).version
     with pytest.raises(UsageError, match="not a copy"):
-        adopt(reopened(v1), stranger.manifest)
+        merge(reopened(v1), stranger.manifest)
 
 
 def test_gc_lists_first_and_keeps_what_can_resume(v1):
