@@ -9,11 +9,14 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from curate import terminal
+from train import cli_runs
 
 app = App(
     name="train",
     help="Train segmentation networks on versions of a data set, and say per bone whether the data got better.",
 )
+for _name, _command in cli_runs.COMMANDS.items():
+    app.command(_command, name=_name)
 
 Data = Annotated[Path | None, Parameter(name="--data", help="manifest, or its folder; found here or above by default")]
 ConfigFile = Annotated[str | None, Parameter(name="--config", help="a YAML file, or the name of a preset")]
@@ -98,84 +101,6 @@ def power(
     return power_command(
         arms, bones=bone, difference=difference, patients=patients, seeds=seeds, power=power, as_json=json
     )
-
-
-@app.command
-def predict(
-    paths: tuple[Path, ...],
-    /,
-    *,
-    out: Annotated[Path, Parameter(name=("--out", "-o"), help="a .csv file, or a folder for another format")],
-    format: Annotated[str | None, Parameter(help="csv, or a format of `curate export`; csv for a .csv file")] = None,
-    method: Annotated[str, Parameter(help="how several runs agree: soft, weighted, class-wise or hard")] = "soft",
-    tta: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    thresholds: Annotated[bool, Parameter(negative=(), help="use what `train thresholds` found")] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
-) -> int:
-    """Predict pictures with one run or several: RUN... IMAGES -o OUT.
-
-    Args:
-        paths: run folders, or folders of them; last, a picture or a folder of pictures.
-        tta: average over flip, scale, rotate (any of them).
-    """
-    from train.commands import predict_command
-
-    return predict_command(paths, out, format, method, tta, thresholds, json)
-
-
-@app.command
-def ensemble(
-    runs: tuple[Path, ...],
-    /,
-    *,
-    data: Data = None,
-    tta: Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative=())] = (),
-    thresholds: Annotated[bool, Parameter(negative=(), help="use what `train thresholds` found")] = False,
-    json: Annotated[bool, Parameter(negative=())] = False,
-) -> int:
-    """Score the ways in which runs of one fold can be put together, on the films they were evaluated on.
-
-    The films are predicted one after another; predictions are never held all at once. Weights and the choice by class
-    come from the same films, so that their scores here flatter them a little.
-
-    Args:
-        runs: run folders, or folders of them.
-        tta: average over flip, scale, rotate (any of them).
-    """
-    from train.commands import ensemble_command
-
-    return ensemble_command(runs, data, tta, thresholds, json)
-
-
-@app.command
-def thresholds(run: Path, /, *, data: Data = None, json: Annotated[bool, Parameter(negative=())] = False) -> int:
-    """Find per-class thresholds for a run on its validation films, and what they gain by cross-validation.
-
-    Args:
-        run: a run folder; the thresholds are kept in it, and used by `predict --thresholds`.
-    """
-    from train.commands import thresholds_command
-
-    return thresholds_command(run, data, json)
-
-
-@app.command
-def evaluate(
-    run: Path,
-    /,
-    *,
-    split: Annotated[str, Parameter(help="test: the frozen test films; validation: those of the run, again")] = "test",
-    data: Data = None,
-    json: Annotated[bool, Parameter(negative=())] = False,
-) -> int:
-    """Score a run on the frozen test films, and record that they were looked at.
-
-    Args:
-        run: a run folder.
-    """
-    from train.commands import evaluate_command
-
-    return evaluate_command(run, split, data, json)
 
 
 @app.command(name="config")

@@ -1,9 +1,9 @@
-"""From finished runs to label planes of any picture: one network or many, with or without test-time augmentation."""
+"""From finished runs to label planes of any picture: one network or many, whole or by windows, looked at once or
+more often, and the carpal region once more from near."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -11,68 +11,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import torch
-from torch import nn
 
 from curate.errors import CarpusError, UsageError
 from curate.sample.geometry import scale_affine
 from curate.sample.image import SUFFIXES, background_level, read_image
 from curate.sample.raster import plane_dtype
 from curate.sample.warp import Film, warp
-from train.compare.runs import find_runs
 from train.evaluate import logits_of
 from train.films import letterbox, training_scale
-from train.runs import load_model
-from train.scores import read_scores
-from train.upscale import plane_of_logits
+from train.predict_members import METHODS, Member, check_members, find_members, load_member, shares
+from train.predict_refine import Refiner
+from train.predict_views import Window, lay_back, views_of
+from train.predict_views import cut as cut_view
+from train.predict_windows import bands
+from train.upscale import PlaneWriter, plane_of_logits
 
-METHODS = ("soft", "weighted", "class-wise", "hard")
-TTA = ("flip", "scale", "rotate")
+__all__ = ["METHODS", "Member", "Predictor", "find_members", "find_pictures", "load_member", "predict_pictures"]
 _TINY = 1e-6
-
-
-@dataclass(eq=False)
-class Member:
-    """One finished run, ready to predict.
-
-    Attributes:
-        path: the run folder. network: on the device. size: pixels, the longer side of a film in training.
-        classes: names in the order of the bits.
-        thresholds: probability from which a pixel belongs to a class, one a class.
-        dice: mean validation Dice, one a class (NaN where the class was nowhere): the weight in an ensemble.
-    """
-
-    path: Path
-    network: nn.Module
-    size: int
-    classes: tuple[str, ...]
-    thresholds: list[float]
-    dice: np.ndarray
-
-
-def load_member(path: Path, device: torch.device, tuned: bool = False) -> Member:
-    """A run folder as a member of an ensemble.
-
-    Args:
-        tuned: use the thresholds that ``train thresholds`` found for it, rather than its configuration's.
-
-    Raises:
-        UsageError: no usable model there, or no tuned thresholds.
-    """
-    network, config, classes = load_model(path)
-    thresholds = [config.threshold] * len(classes)
-    if tuned:
-        file = path / "thresholds.json"
-        if not file.is_file():
-            raise UsageError(path, "has no tuned thresholds: train thresholds RUN finds them")
-        found = json.loads(file.read_bytes())["thresholds"]
-        thresholds = [float(found[name]) for name in classes]
-    dice = np.full(len(classes), np.nan)
-    if (path / "scores.csv").is_file():
-        rows = read_scores(path / "scores.csv")
-        for k, name in enumerate(classes):
-            held = [row.dice for row in rows if row.label == name and row.dice == row.dice]
-            dice[k] = np.mean(held) if held else np.nan
-    return Member(Path(path), network.to(device), config.size, classes, thresholds, dice)
 
 
 @dataclass(eq=False)
@@ -84,26 +39,31 @@ class Predictor:
         method: how several agree: ``soft`` (mean probability), ``weighted`` (by validation Dice, class by class),
             ``class-wise`` (each class by the member that validated best on it) or ``hard`` (majority of masks).
         tta: of ``flip``, ``scale``, ``rotate``; probabilities are averaged over them.
+        size: pixels, the longer side at which pictures are looked at; 0: as in training.
+        window: pixels, the side of a sliding window at that size; 0: as in training, whole or by patches.
+        overlap: share of a window's side that neighbours have in common, in [0, 1).
+        refiner: looks again at a region; ``None``: nothing is refined.
     """
 
     members: Sequence[Member]
     device: torch.device
     method: str = "soft"
     tta: Sequence[str] = field(default_factory=tuple)
+    size: int = 0
+    window: int = 0
+    overlap: float = 0.5
+    refiner: Refiner | None = None
 
     def __post_init__(self) -> None:
-        if not self.members:
-            raise UsageError("RUN", "no finished run to predict with")
         if self.method not in METHODS:
             raise UsageError("--method", f"{self.method!r} is none of: {', '.join(METHODS)}")
-        for name in self.tta:
-            if name not in TTA:
-                raise UsageError("--tta", f"{name!r} is none of: {', '.join(TTA)}")
-        first = self.members[0]
-        for other in self.members[1:]:
-            if other.classes != first.classes:
-                odd = sorted(set(first.classes) ^ set(other.classes)) or ["their order"]
-                raise UsageError(other.path, f"has other classes than {first.path}: {', '.join(odd[:5])}")
+        self._views = views_of(self.tta)
+        check_members(self.members)
+        for name, value in (("--size", self.size), ("--window", self.window)):
+            if value and value < 32:
+                raise UsageError(name, f"{value} is not at least 32 pixels")
+        if not 0 <= self.overlap <= 0.9:
+            raise UsageError("--overlap", f"{self.overlap} is not a share from 0 to 0.9")
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -120,55 +80,52 @@ class Predictor:
             uint32 (uint64 for more than 32 classes) (h, w).
         """
         film = Film(gray, background_level(gray))
-        size = (gray.shape[1], gray.shape[0])
-        if len(self.members) == 1:
-            logits, scale = self.logits(film, self.members[0])
-            return plane_of_logits(logits, scale, size, self.members[0].thresholds)
-        if self.method == "hard":
-            return self._vote(film, size)
-        longest = max(member.size for member in self.members)
-        scale = training_scale(*size, longest)
-        small = (round(size[0] * scale), round(size[1] * scale))
-        total = np.zeros((len(self.classes), small[1], small[0]), np.float32)
-        limits = np.zeros(len(self.classes))
-        for member, weight in zip(self.members, self._weights(), strict=True):
-            limits += weight * np.array(member.thresholds)
-            if weight.any():
-                logits, own = self.logits(film, member)
-                for k in np.flatnonzero(weight):
-                    total[k] += weight[k] * _resample(_sigmoid(logits[k]), own / scale, small)
-        return plane_of_logits(_logit(total), scale, size, limits.tolist())
-
-    def _weights(self) -> np.ndarray:
-        """Shares (members, classes), each class's adding up to 1."""
-        dice = np.stack([member.dice for member in self.members])
-        if self.method == "soft":
-            shares = np.ones_like(dice)
+        if self.method == "hard" and len(self.members) > 1:
+            one = np.ones((1, len(self.classes)))
+            plane = majority([self._plane(film, [member], one) for member in self.members], len(self.classes))
         else:
-            unknown = [self.classes[k] for k in np.flatnonzero(np.isnan(dice).all(0))]
-            if np.isnan(dice).all(1).any():
-                raise UsageError("--method", f"{self.method} needs the validation scores of every run")
-            shares = np.nan_to_num(dice, nan=0.0) + _TINY
-            shares[:, [self.classes.index(name) for name in unknown]] = 1.0
-            if self.method == "class-wise":
-                shares = np.arange(len(self.members))[:, None] == shares.argmax(0)
-        return shares / shares.sum(0)
+            plane = self._plane(film, self.members, shares(self.members, self.method))
+        return plane if self.refiner is None else self.refiner.refine(film, plane, self.classes)
 
-    def _vote(self, film: Film, size: tuple[int, int]) -> np.ndarray:
-        """Classes that more than half of the members see; a tie is settled by the first member."""
-        n = len(self.classes)
-        planes = []
-        for member in self.members:
-            logits, scale = self.logits(film, member)
-            planes.append(plane_of_logits(logits, scale, size, member.thresholds))
-        out = np.zeros_like(planes[0], plane_dtype(n))
-        for k in range(n):
-            bit = out.dtype.type(k)
-            votes = sum(((plane >> bit) & 1).astype(np.uint8) for plane in planes)
-            agreed = 2 * votes > len(planes)
-            agreed |= (2 * votes == len(planes)) & ((planes[0] >> bit) & 1 == 1)
-            out |= agreed.astype(out.dtype) << bit
-        return out
+    def _plane(self, film: Film, members: Sequence[Member], share: np.ndarray) -> np.ndarray:
+        longest, side = self._windows(film, members)
+        if side:
+            return self._by_windows(film, members, share, longest, side)
+        logits = (self.logits(film, member) for member in members)
+        return combine(logits, members, share, (film.gray.shape[1], film.gray.shape[0]), self.size)
+
+    def _windows(self, film: Film, members: Sequence[Member]) -> tuple[int, int]:
+        """The longer side at which a film is looked at by windows, and their side; 0 where it is looked at whole."""
+        patches = {member.patch for member in members}
+        if self.window:
+            return self.size or (max(film.gray.shape) if patches != {0} else max(m.size for m in members)), self.window
+        if patches == {0}:
+            return 0, 0
+        if 0 in patches:
+            raise UsageError("--method", "runs trained on patches and on whole films agree by vote only: hard")
+        return self.size or max(film.gray.shape), max(patches)
+
+    def _by_windows(
+        self, film: Film, members: Sequence[Member], share: np.ndarray, longest: int, side: int
+    ) -> np.ndarray:
+        """Windows at one size for all members; beside the plane, one row of windows is held."""
+        height, width = film.gray.shape
+        scale = training_scale(width, height, longest)
+        grid = (round(width * scale), round(height * scale))
+        image = film.gray if scale == 1.0 else warp(film, scale_affine(scale), grid)
+        limits = (share * np.array([member.thresholds for member in members])).sum(0)
+        writer = PlaneWriter(len(self.classes), grid, scale, (width, height), limits.tolist())
+
+        def run(patches: np.ndarray) -> np.ndarray:
+            parts = (
+                member.probabilities(patches, self.device) * weight.astype(np.float32)[None, :, None, None]
+                for member, weight in zip(members, share, strict=True)
+            )
+            return sum(parts)
+
+        for rows in bands(image, film.background, side, self.overlap, self._views, run, len(self.classes)):
+            writer.add(_logit(rows))
+        return writer.plane
 
     def logits(self, film: Film, member: Member) -> tuple[np.ndarray, float]:
         """Logits of a film by one member, averaged as probabilities over the test-time augmentation.
@@ -177,21 +134,20 @@ class Predictor:
             float32 (classes, h, w) without the letterbox, and their pixels per film pixel.
         """
         height, width = film.gray.shape
-        scale = training_scale(width, height, member.size)
+        scale = training_scale(width, height, self.size or member.size)
         size = (round(width * scale), round(height * scale))
         image = warp(film, scale_affine(scale), size)
         run = partial(self._run, member)
-        if not self.tta:
+        if len(self._views) == 1:
             return run(image), scale
-        views = [run(image)]
-        if "flip" in self.tta:
-            views.append(run(image[:, ::-1])[:, :, ::-1])
-        factors = [0.85, 1.15] if "scale" in self.tta else []
-        turns = [-8.0, 8.0] if "rotate" in self.tta else []
-        centre = ((size[0] - 1) / 2, (size[1] - 1) / 2)
-        for turn, factor in [(0.0, f) for f in factors] + [(t, 1.0) for t in turns]:
-            views.append(_turned(run, image, cv2.getRotationMatrix2D(centre, turn, factor), film.background))
-        return _logit(np.mean([_sigmoid(view) for view in views], 0)), scale
+        whole, weight = Window(0, 0, *size), np.ones(size[::-1], np.float32)
+        total, counted = np.zeros((len(self.classes), *size[::-1]), np.float32), np.zeros(size[::-1], np.float32)
+        for view in self._views:
+            answer = _sigmoid(run(cut_view(image, film.background, whole, view)))
+            part, share = lay_back(answer, weight, whole, view)
+            total += part
+            counted += share
+        return _logit(total / counted), scale
 
     def _run(self, member: Member, image: np.ndarray) -> np.ndarray:
         height, width = image.shape
@@ -199,15 +155,43 @@ class Predictor:
         return logits_of(member.network, boxed[None], self.device)[0][:, :height, :width]
 
 
-def _turned(run, image: np.ndarray, matrix: np.ndarray, background: int) -> np.ndarray:
-    """Logits of a turned or resized view, laid back onto the picture; what left the frame is surely background."""
-    size = (image.shape[1], image.shape[0])
-    view = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderValue=background)
-    back = cv2.WARP_INVERSE_MAP | cv2.INTER_LINEAR
-    return np.stack([cv2.warpAffine(layer, matrix, size, flags=back, borderValue=-20.0) for layer in run(view)])
+def combine(
+    found: Iterable[tuple[np.ndarray, float]], members: Sequence[Member], share: np.ndarray, size: tuple[int, int],
+    longest: int = 0,
+) -> np.ndarray:  # fmt: skip
+    """One plane from the logits of several members: probabilities, each times its member's share.
+
+    Args:
+        found: of each member, logits float32 (classes, h, w) and their pixels per film pixel; taken one by one.
+        share: float (members, classes), a class's adding up to 1. size: (width, height) of the film.
+        longest: pixels, the longer side of what is added up; 0: that of the finest member.
+    """
+    if len(members) == 1:
+        logits, scale = next(iter(found))
+        return plane_of_logits(logits, scale, size, members[0].thresholds)
+    limits = (share * np.array([member.thresholds for member in members])).sum(0)
+    scale = training_scale(*size, longest or max(member.size for member in members))
+    small = (round(size[0] * scale), round(size[1] * scale))
+    total = np.zeros((share.shape[1], small[1], small[0]), np.float32)
+    for (logits, own), weight in zip(found, share, strict=True):
+        for k in np.flatnonzero(weight):
+            total[k] += weight[k] * resample(_sigmoid(logits[k]), own / scale, small)
+    return plane_of_logits(_logit(total), scale, size, limits.tolist())
 
 
-def _resample(layer: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
+def majority(planes: Sequence[np.ndarray], n_classes: int) -> np.ndarray:
+    """Classes that more than half of some planes hold; a tie is settled by the first."""
+    out = np.zeros_like(planes[0], plane_dtype(n_classes))
+    for k in range(n_classes):
+        bit = out.dtype.type(k)
+        votes = sum(((plane >> bit) & 1).astype(np.uint8) for plane in planes)
+        agreed = 2 * votes > len(planes)
+        agreed |= (2 * votes == len(planes)) & ((planes[0] >> bit) & 1 == 1)
+        out |= agreed.astype(out.dtype) << bit
+    return out
+
+
+def resample(layer: np.ndarray, scale: float, size: tuple[int, int]) -> np.ndarray:
     """A layer at another size on the one pixel grid; ``scale`` is its pixels per output pixel."""
     if (layer.shape[1], layer.shape[0]) == size:
         return layer
@@ -222,20 +206,6 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
 def _logit(p: np.ndarray) -> np.ndarray:
     p = np.clip(p, _TINY, 1 - _TINY)
     return np.log(p / (1 - p)).astype(np.float32)
-
-
-def find_members(paths: Sequence[Path], device: torch.device, tuned: bool = False) -> list[Member]:
-    """The runs at some paths: run folders, or folders of run folders.
-
-    Raises:
-        UsageError: no run there, or one that cannot be used.
-    """
-    folders = [run for path in paths for run in ([Path(path)] if _is_run(path) else find_runs(Path(path)))]
-    return [load_member(folder, device, tuned) for folder in folders]
-
-
-def _is_run(path: Path) -> bool:
-    return (Path(path) / "model.pt").is_file()
 
 
 def find_pictures(place: Path) -> list[Path]:
@@ -268,5 +238,3 @@ def predict_pictures(
             refused.append(error)
             continue
         yield path, predictor.plane(gray)
-
-

@@ -75,3 +75,63 @@ def _taps(first: int, last: int, n: int, scale: float, out: int) -> tuple[slice,
     at = np.clip((np.arange(start, stop) + 0.5) * scale - 0.5, 0, n - 1)
     low = np.floor(at).astype(np.int64)
     return slice(start, stop), low, (at - low).astype(np.float32)
+
+
+class PlaneWriter:
+    """A label plane from logits that come row by row; the same plane as :func:`plane_of_logits` of all of them.
+
+    Args:
+        n_classes: of the logits. grid: (width, height) of all logits together.
+        scale, size, thresholds: as in :func:`plane_of_logits`.
+
+    Attributes:
+        plane: unsigned (height, width); whole once every row was given.
+    """
+
+    def __init__(
+        self, n_classes: int, grid: tuple[int, int], scale: float, size: tuple[int, int],
+        thresholds: float | Sequence[float] = 0.5,
+    ):  # fmt: skip
+        given = [thresholds] * n_classes if isinstance(thresholds, (int, float)) else thresholds
+        self.limits = [np.float32(logit(p)) for p in given]
+        self.plane = np.zeros((size[1], size[0]), plane_dtype(n_classes))
+        self._height = grid[1]
+        _, self._x, self._x_part = _taps(0, grid[0] - 1, grid[0], scale, size[0])
+        self._x_high = np.minimum(self._x + 1, grid[0] - 1)
+        _, self._y, self._y_part = _taps(0, grid[1] - 1, grid[1], scale, size[1])
+        self._first = self._seen = self._done = 0
+        self._kept = np.zeros((n_classes, 0, grid[0]), np.float32)
+
+    def add(self, rows: np.ndarray) -> None:
+        """Take in the next rows of logits, float32 (classes, r, w)."""
+        held = np.concatenate([self._kept, rows], axis=1) if self._kept.shape[1] else rows
+        self._seen += rows.shape[1]
+        last = self._seen == self._height
+        # an output row is ready when the row below its lower neighbour has come, or there will be none
+        ready = len(self._y) if last else int(np.searchsorted(self._y, self._seen - 1, side="left"))
+        rows_out = slice(self._done, ready)
+        if ready > self._done:
+            low = self._y[rows_out] - self._first
+            high = np.minimum(low + 1, held.shape[1] - 1)
+            part = self._y_part[rows_out, None]
+            for k, (layer, limit) in enumerate(zip(held, self.limits, strict=True)):
+                self._paint(k, layer, limit, rows_out, low, high, part)
+            self._done = ready
+        if not last:
+            first = int(self._y[ready]) if ready < len(self._y) else self._seen
+            first = min(first, self._seen)
+            self._kept, self._first = held[:, first - self._first :].copy(), first
+
+    def _paint(
+        self, k: int, layer: np.ndarray, limit: np.float32, rows: slice, low: np.ndarray, high: np.ndarray,
+        part: np.ndarray,
+    ) -> None:  # fmt: skip
+        columns = np.flatnonzero((layer >= limit).any(0))
+        if not columns.size:
+            return
+        first = int(np.searchsorted(self._x_high, columns[0]))
+        stop = int(np.searchsorted(self._x, columns[-1], side="right"))
+        x = slice(first, stop)
+        across = layer[:, self._x[x]] * (1 - self._x_part[x]) + layer[:, self._x_high[x]] * self._x_part[x]
+        values = across[low] * (1 - part) + across[high] * part
+        self.plane[rows, x] |= (values >= limit).astype(self.plane.dtype) << self.plane.dtype.type(k)

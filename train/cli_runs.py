@@ -1,0 +1,90 @@
+"""Commands of ``train`` that use finished runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from curate.options import Data, Json
+
+Tta = Annotated[
+    tuple[str, ...],
+    Parameter(consume_multiple=True, negative=(), help="average over flip, scale, rotate (any of them)"),
+]
+Tuned = Annotated[bool, Parameter(negative=(), help="use what `train thresholds` found")]
+
+
+def predict(
+    paths: tuple[Path, ...],
+    /,
+    *,
+    out: Annotated[Path, Parameter(name=("--out", "-o"), help="a .csv file, or a folder for another format")],
+    format: Annotated[str | None, Parameter(help="csv, or a format of `curate export`; csv for a .csv file")] = None,
+    method: Annotated[str, Parameter(help="how several runs agree: soft, weighted, class-wise or hard")] = "soft",
+    tta: Tta = (),
+    thresholds: Tuned = False,
+    size: Annotated[int, Parameter(help="pixels: the longer side looked at; 0: as in training")] = 0,
+    window: Annotated[int, Parameter(help="pixels: side of a sliding window at that size; 0: all at once")] = 0,
+    overlap: Annotated[float, Parameter(help="share of a window's side that neighbours have in common")] = 0.5,
+    refine: Annotated[str | None, Parameter(help="REGION or REGION=RUN: look again from near, such as carpal")] = None,
+    json: Json = False,
+) -> int:
+    """Predict pictures with one run or several: RUN... IMAGES -o OUT.
+
+    Args:
+        paths: run folders, or folders of them; last, a picture or a folder of pictures.
+    """
+    from train.predict_command import Look, predict_command
+
+    look = Look(method, tta, thresholds, size, window, overlap, refine)
+    return predict_command(paths, out, format, look, json)
+
+
+def ensemble(
+    runs: tuple[Path, ...], /, *, data: Data = None, tta: Tta = (), thresholds: Tuned = False, json: Json = False
+) -> int:
+    """Score the ways in which runs of one fold can be put together, on the films they were evaluated on.
+
+    The films are predicted one after another; predictions are never held all at once. What a film's patient scored
+    has no part in the weights, or in the choice by class, with which it is predicted here.
+
+    Args:
+        runs: run folders, or folders of them.
+    """
+    from train.ensemble import ensemble_command
+
+    return ensemble_command(runs, data, tta, thresholds, json)
+
+
+def thresholds(run: Path, /, *, data: Data = None, json: Json = False) -> int:
+    """Find per-class thresholds for a run on its validation films, and what they gain by cross-validation.
+
+    Args:
+        run: a run folder; the thresholds are kept in it, and used by `predict --thresholds`.
+    """
+    from train.commands import thresholds_command
+
+    return thresholds_command(run, data, json)
+
+
+def evaluate(
+    run: Path,
+    /,
+    *,
+    split: Annotated[str, Parameter(help="test: the frozen test films; validation: those of the run, again")] = "test",
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Score a run on the frozen test films, and record that they were looked at.
+
+    Args:
+        run: a run folder.
+    """
+    from train.commands import evaluate_command
+
+    return evaluate_command(run, split, data, json)
+
+
+COMMANDS = {"predict": predict, "ensemble": ensemble, "thresholds": thresholds, "evaluate": evaluate}
