@@ -31,12 +31,14 @@ class Ricap:
         beta: the boundary is drawn from Beta(beta, beta): small for one large patch, 1 for any, large for the middle.
         aligned: the patches come from the same place of same-side hands, laid over the first by their bones, so that
             the child is a plausible hand.
+        match_levels: bring the grey levels of aligned films to those of the first: no exposure ends at a border.
         same_side: left hands with left hands, right with right; aligned films always are.
         size: edge of the square output in pixels; 0 takes the parents' commonest size. Aligned: the first film's.
     """
 
     beta: float = 0.3
     aligned: bool = False
+    match_levels: bool = True
     same_side: bool = False
     size: int = 0
 
@@ -90,7 +92,8 @@ class Ricap:
                 affine = aligner.between(parent.id, first.id)
             if affine is None:
                 affine = _anywhere(drawn.rng, parent, (x0, y0, x1, y1))
-            yield Placement.of(parent.id, affine, (x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5))
+            levels = "first" if self.aligned and self.match_levels and parent is not first else None
+            yield Placement.of(parent.id, affine, (x0 - 0.5, y0 - 0.5, x1 - 0.5, y1 - 0.5), levels=levels)
 
 
 def _anywhere(rng: np.random.Generator, parent: SampleRow, patch: Box) -> np.ndarray:

@@ -61,6 +61,7 @@ class Placement:
             shows above its own background; through a ring, only what it shows above the levels along that ring.
         weight: share in a mean, and of its annotations in the target; strength of an attenuation.
         labels: classes whose annotations come along; ``None`` for all.
+        levels: ``"first"`` brings the film's grey levels to those of the first placement's film; ``None`` keeps them.
     """
 
     parent: str
@@ -70,6 +71,7 @@ class Placement:
     blend: str = "replace"
     weight: float = 1.0
     labels: tuple[str, ...] | None = None
+    levels: str | None = None
 
     @classmethod
     def of(cls, parent: str, affine: np.ndarray, region: Sequence, **rest: Any) -> Placement:
@@ -85,7 +87,8 @@ class Placement:
 
     def to_dict(self) -> dict[str, Any]:
         region = list(self.region) if not isinstance(self.region[0], tuple) else [list(p) for p in self.region]
-        some = {} if self.labels is None else {"labels": list(self.labels)}
+        some: dict[str, Any] = {} if self.labels is None else {"labels": list(self.labels)}
+        some |= {} if self.levels is None else {"levels": self.levels}
         return {
             "parent": self.parent,
             "affine": [list(row) for row in self.affine],
@@ -106,6 +109,7 @@ class Placement:
             blend=data.get("blend", "replace"),
             weight=float(data.get("weight", 1.0)),
             labels=None if data.get("labels") is None else tuple(map(str, data["labels"])),
+            levels=data.get("levels"),
         )
 
 
@@ -212,6 +216,8 @@ class Recipe:
                 raise RecipeError(place.parent, "its affine is singular or not finite")
             if place.blend not in BLENDS:
                 raise RecipeError(place.parent, f"blend {place.blend!r} is none of {', '.join(BLENDS)}")
+            if place.levels not in (None, "first"):
+                raise RecipeError(place.parent, f"levels {place.levels!r} are neither 'first' nor left out")
             if not math.isfinite(place.weight) or place.weight <= 0:
                 raise RecipeError(place.parent, f"weight {place.weight} is not positive")
 

@@ -25,6 +25,7 @@ from curate.sample.geometry import (
 from curate.sample.labels import Dropped, render_labels
 from curate.sample.raster import coverage_fraction
 from curate.sample.recipe import Placement, Recipe
+from curate.sample.tone import matched
 from curate.sample.warp import Film, check_field, warp, warp_with_field
 
 SURROUND = 16
@@ -105,13 +106,12 @@ def _canvas(recipe: Recipe, film_of: Callable[[str], Film], scale: float) -> np.
                 layer.append(places.pop(0))
             _mean(canvas, layer, recipe, film_of, to_scale)
             continue
-        film = film_of(place.parent)
-        patch = _patch(place, recipe, film, to_scale, size, fill)
+        patch = _patch(place, recipe, film_of, to_scale, size, fill)
         if patch is None:
             continue
         window, pixels, mask = patch
         if place.blend == "attenuate" and mask is None:
-            pixels = attenuate(canvas[window], pixels, film.background, place.weight)
+            pixels = attenuate(canvas[window], pixels, film_of(place.parent).background, place.weight)
         elif place.blend == "attenuate":
             pixels = attenuate_inside(canvas[window], pixels, mask, place.weight, FEATHER * scale)
         if mask is None:
@@ -121,8 +121,12 @@ def _canvas(recipe: Recipe, film_of: Callable[[str], Film], scale: float) -> np.
     return canvas
 
 
-def _patch(place: Placement, recipe: Recipe, film: Film, to_scale: np.ndarray, size: tuple[int, int], fill: int):
+def _patch(
+    place: Placement, recipe: Recipe, film_of: Callable[[str], Film], to_scale: np.ndarray, size: tuple[int, int],
+    fill: int,
+):
     """The window of the canvas that a placement touches, its pixels there, and which of them it owns (all: None)."""
+    film = film_of(place.parent)
     box = len(place.region) == 4 and not isinstance(place.region[0], tuple)
     region = region_polygon(place.region)
     if box:
@@ -148,9 +152,13 @@ def _patch(place: Placement, recipe: Recipe, film: Film, to_scale: np.ndarray, s
         affine = compose(translation(-x0, -y0), to_scale, place.matrix())
         covered = shapely.covers(_extent(place, film), region)
         outside = None if recipe.fill == "background" else fill
-        return window, warp(film, affine, extent, outside, inside=bool(covered)), mask
-    check_field(place.field, recipe.size)
-    return window, warp_with_field(film, place.matrix(), place.field, recipe.size, to_scale, (x0, y0), extent), mask
+        pixels = warp(film, affine, extent, outside, inside=bool(covered))
+    else:
+        check_field(place.field, recipe.size)
+        pixels = warp_with_field(film, place.matrix(), place.field, recipe.size, to_scale, (x0, y0), extent)
+    if place.levels == "first":
+        pixels = matched(pixels, film, film_of(recipe.placements[0].parent))
+    return window, pixels, mask
 
 
 def _extent(place: Placement, film: Film) -> shapely.Polygon:
@@ -170,7 +178,7 @@ def _mean(
     size = (canvas.shape[1], canvas.shape[0])
     total, weight = np.zeros(canvas.shape), np.zeros(canvas.shape)
     for place in layer:
-        patch = _patch(place, recipe, film_of(place.parent), to_scale, size, 0)
+        patch = _patch(place, recipe, film_of, to_scale, size, 0)
         if patch is None:
             continue
         window, pixels, mask = patch
