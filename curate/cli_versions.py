@@ -50,7 +50,9 @@ def log(
     return 0
 
 
-def tag(name: str, version: str | None = None, /, *, remove: Switch = False, data: Data = None) -> int:
+def tag(
+    name: str, version: str | None = None, /, *, remove: Switch = False, data: Data = None, json: Json = False
+) -> int:
     """Give a version another name, by which every command finds it.
 
     Args:
@@ -60,14 +62,17 @@ def tag(name: str, version: str | None = None, /, *, remove: Switch = False, dat
     """
     from curate.manifest import Manifest
     from curate.notes import tag as work
-    from curate.terminal import say
+    from curate.terminal import print_json, say
 
     manifest = work(Manifest.find(data), name, version, remove)
+    if json:
+        print_json({"tags": manifest.head.get("tags", {})})
+        return 0
     say(f"{name} is no tag any more" if remove else f"{name} is {manifest.head['tags'][name]}")
     return 0
 
 
-def note(version: str, text: str, /, *, data: Data = None) -> int:
+def note(version: str, text: str, /, *, data: Data = None, json: Json = False) -> int:
     """Say why a version exists; an empty text takes the note away.
 
     Args:
@@ -76,8 +81,11 @@ def note(version: str, text: str, /, *, data: Data = None) -> int:
     """
     from curate.manifest import Manifest
     from curate.notes import note as work
+    from curate.terminal import print_json
 
-    work(Manifest.find(data), version, text)
+    manifest = work(Manifest.find(data), version, text)
+    if json:
+        print_json({"notes": manifest.head.get("notes", {})})
     return 0
 
 

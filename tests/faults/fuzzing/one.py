@@ -6,11 +6,14 @@ import sys
 import tempfile
 from pathlib import Path
 
+PARSERS = ["curate", "augment.journal", "augment.runfile", "augment.plan", "train.rle"]
+"""Modules whose branches guide the search."""
+
 
 def main(name: str, seconds: str, corpus: str, found: str) -> None:
     import atheris
 
-    with atheris.instrument_imports(include=["curate", "augment.journal", "train.rle"]):
+    with atheris.instrument_imports(include=PARSERS):
         from tests.faults.fuzzing.registry import targets
     from tests.faults.fuzzing.find import Finds, guided
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import orjson
 
 from augment.journal import Journal
+from augment.runfile import read_plan
 from curate.flags.store import load_flags
 from curate.formats.meta import read_meta
 from curate.manifest.head import read_head, seal_fault
@@ -40,6 +41,14 @@ notes: {v1: why}
 """ % ((b"0" * 64,) * 3)
 _FLAG = {"name": "jewellery", "score": 0.9, "threshold": 0.5, "flagged": True, "where": [1, 2, 3, 4], "why": "x"}
 _FLAGS = orjson.dumps({"id": "x", "image": "x", "digest": "d", "flags": [_FLAG], "measures": {}, "kept": {}}) + b"\n"
+_PLAN = b"""seed: 1
+from: v1
+name: v9
+operators:
+- rotate: {n: 100, match: test}
+- crop: {n: 40, region: carpal, size: 512, select: {without-flag: [implant]}}
+- mosaic: {n: 3, seed: 4}
+"""
 _JOURNAL = orjson.dumps({"id": "x", "image": "data_manifest/a", "file": "d", "labels": "b", "label_file": "e"}) + b"\n"
 
 
@@ -103,5 +112,6 @@ def targets() -> dict[str, Target]:
         "table": Target((_rows(),), _file("v1.parquet", _table)),
         "flags": Target((_FLAGS,), _file("data_manifest/flags.jsonl", _flags)),
         "journal": Target((_JOURNAL,), _journal),
+        "plan": Target((_PLAN,), _file("plan.yaml", read_plan)),
         "sheet": Target((_sheet(),), _file("meta.xlsx", read_meta), mutate_zip),
     }
