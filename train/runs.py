@@ -20,6 +20,7 @@ from curate.files import write_atomically
 from curate.software import versions_of_libraries
 from train.arms import Arm
 from train.config import Config, from_dict
+from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM, pixel_size
 
 FORMAT = 1
 LIBRARIES = (
@@ -97,6 +98,9 @@ def write_record(folder: RunFolder, arm: Arm, config: Config, seed: int, more: M
         "evaluation": [row.id for row in arm.evaluation],
         "n_training": len(arm.training),
         "n_originals": sum(row.is_original for row in arm.training),
+        "nsd_tolerance": NSD_TOLERANCE,
+        "nsd_tolerance_mm": NSD_TOLERANCE_MM,
+        "pixel_mm": {row.id: size for row in arm.evaluation if (size := pixel_size(row.meta)) is not None},
         **more,
         "manifest": _relative(arm.version.manifest.path, folder.path),
         "software": versions_of_libraries(LIBRARIES),

@@ -9,9 +9,10 @@ from __future__ import annotations
 import csv
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -21,9 +22,12 @@ from curate.errors import CarpusError, UsageError
 EPSILON = 1e-4
 #: NSD's tolerance in native pixels: about 0.4 mm on a 2048-pixel hand film, where two careful readers stop to agree.
 NSD_TOLERANCE = 3.0
+#: The same in millimetres, for films whose pixels have a known size.
+NSD_TOLERANCE_MM = 0.4
 _BLOCK = 1 << 18  # bytes looked at before the next: less than a core's cache
-#: Columns of ``scores.csv``, in order.
-COLUMNS = ("image", "group", "class", "present", "dice", "nsd", "hd95")
+#: Columns of ``scores.csv``, in order; the last only where the size of some film's pixels is known.
+COLUMNS = ("image", "group", "class", "present", "dice", "nsd", "hd95", "nsd_mm")
+_NEEDED = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,7 @@ class Score:
         dice: in [0, 1]; NaN where neither holds it.
         nsd: normalised surface Dice at the stated tolerance, in [0, 1]; NaN where neither holds it or not asked for.
         hd95: 95th percentile Hausdorff distance in pixels; NaN where one of them is empty or not asked for.
+        nsd_mm: as ``nsd``, at a tolerance in millimetres; NaN also where the size of the pixels is not known.
     """
 
     present: bool
@@ -43,6 +48,7 @@ class Score:
     dice: float
     nsd: float = math.nan
     hd95: float = math.nan
+    nsd_mm: float = math.nan
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +62,13 @@ class ScoreRow:
     dice: float
     nsd: float = math.nan
     hd95: float = math.nan
+    nsd_mm: float = math.nan
+
+
+def pixel_size(meta: Mapping[str, Any]) -> float | None:
+    """Millimetres a pixel of a film, from what its version says of it (``pixel_mm``); ``None`` where not known."""
+    value = meta.get("pixel_mm")
+    return float(value) if isinstance(value, int | float) and 1e-4 < value < 100 else None
 
 
 def dice_score(intersection: int, predicted: int, truth: int) -> float:
@@ -68,7 +81,13 @@ def dice_score(intersection: int, predicted: int, truth: int) -> float:
 
 
 def score_planes(
-    predicted: np.ndarray, truth: np.ndarray, n_classes: int, *, tolerance: float = NSD_TOLERANCE, boundary: bool = True
+    predicted: np.ndarray,
+    truth: np.ndarray,
+    n_classes: int,
+    *,
+    tolerance: float = NSD_TOLERANCE,
+    boundary: bool = True,
+    pixel_mm: float | None = None,
 ) -> list[Score]:
     """Score two label planes class by class.
 
@@ -81,6 +100,7 @@ def score_planes(
         n_classes: number of classes, at most the planes' bits.
         tolerance: of NSD, pixels.
         boundary: also give NSD and HD95 (needs MONAI, the extra ``train``).
+        pixel_mm: size of a pixel, where known: also give NSD at ``NSD_TOLERANCE_MM``.
 
     Returns:
         One :class:`Score` a class, in the order of the bits.
@@ -103,7 +123,7 @@ def score_planes(
             continue
         top, bottom, left, right = hull
         a, b = (plane[top:bottom, left:right] & plane.dtype.type(1 << k) != 0 for plane in (predicted, truth))
-        scores.append(_score(a, b, tolerance, boundary))
+        scores.append(_score(a, b, tolerance, boundary, pixel_mm))
     return scores
 
 
@@ -124,49 +144,52 @@ def score_masks(
             scores.append(Score(False, False, math.nan))
             continue
         top, bottom, left, right = hull
-        scores.append(_score(a[top:bottom, left:right], b[top:bottom, left:right], tolerance, boundary))
+        scores.append(_score(a[top:bottom, left:right], b[top:bottom, left:right], tolerance, boundary, None))
     return scores
 
 
-def surface_scores(predicted: np.ndarray, truth: np.ndarray, tolerance: float) -> tuple[float, float]:
-    """NSD at a tolerance and HD95 of two non-empty boolean masks (h, w), from MONAI's surface distances.
+def surface_scores(predicted: np.ndarray, truth: np.ndarray, *tolerances: float) -> tuple[float, ...]:
+    """NSD at each tolerance and HD95 of two non-empty boolean masks (h, w), from MONAI's surface distances.
 
     Equal to ``monai.metrics.compute_surface_dice`` and ``compute_hausdorff_distance(percentile=95)``; their edges and
     distances are computed once for both. NSD after Nikolov et al., "Deep learning to achieve clinically applicable
     segmentation of head and neck anatomy", 2018.
 
     Returns:
-        (NSD in [0, 1], HD95 in pixels).
+        NSD in [0, 1], one a tolerance, and last HD95; tolerances and HD95 in pixels.
     """
     edges_of, distances_of = _monai()
     edges = edges_of(predicted, truth, crop=False)  # already cropped; MONAI's own crop costs more than the rest
     distances = [np.asarray(distances_of(edges[i], edges[1 - i])) for i in (0, 1)]
-    near = sum(int(np.count_nonzero(d <= tolerance)) for d in distances)
-    return near / sum(d.size for d in distances), max(float(np.quantile(d, 0.95)) for d in distances)
+    near = [sum(int(np.count_nonzero(d <= most)) for d in distances) for most in tolerances]
+    size = sum(d.size for d in distances)
+    return *(n / size for n in near), max(float(np.quantile(d, 0.95)) for d in distances)
 
 
 def rows_of(image: str, group: str, classes: Sequence[str], scores: Iterable[Score]) -> list[ScoreRow]:
     """The rows of ``scores.csv`` of one film."""
     return [
-        ScoreRow(image, group, label, s.present, s.dice, s.nsd, s.hd95)
+        ScoreRow(image, group, label, s.present, s.dice, s.nsd, s.hd95, s.nsd_mm)
         for label, s in zip(classes, scores, strict=True)
     ]
 
 
 def write_scores(path: Path, rows: Iterable[ScoreRow]) -> None:
     """Write ``scores.csv``: six decimals, empty cells where undefined; whole or not at all."""
+    rows = list(rows)
+    n = len(COLUMNS) if any(not math.isnan(row.nsd_mm) for row in rows) else len(COLUMNS) - 1
     temporary = path.with_name(path.name + ".part")
     with open(temporary, "w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
+        writer.writerow(COLUMNS[:n])
         for row in rows:
-            numbers = ["" if math.isnan(x) else f"{x:.6f}" for x in (row.dice, row.nsd, row.hd95)]
-            writer.writerow([row.image, row.group, row.label, int(row.present), *numbers])
+            numbers = ["" if math.isnan(x) else f"{x:.6f}" for x in (row.dice, row.nsd, row.hd95, row.nsd_mm)]
+            writer.writerow([row.image, row.group, row.label, int(row.present), *numbers][:n])
     os.replace(temporary, path)
 
 
 def read_scores(path: Path) -> list[ScoreRow]:
-    """Read ``scores.csv``, whoever wrote it; extra columns are ignored, ``nsd`` and ``hd95`` may be missing.
+    """Read ``scores.csv``, whoever wrote it; extra columns are ignored, those after ``dice`` may be missing.
 
     Raises:
         CarpusError: file missing, columns missing, or a cell that cannot be: names the line.
@@ -175,7 +198,7 @@ def read_scores(path: Path) -> list[ScoreRow]:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = [h.strip() for h in next(reader, [])]
-            missing = [c for c in COLUMNS[:5] if c not in header]
+            missing = [c for c in COLUMNS[:_NEEDED] if c not in header]
             if missing:
                 raise CarpusError(path, f"no column {', '.join(missing)} (found: {', '.join(header) or 'nothing'})")
             at = [header.index(c) if c in header else None for c in COLUMNS]
@@ -188,7 +211,7 @@ def read_scores(path: Path) -> list[ScoreRow]:
 
 def _row(path: Path, line: int, cells: list[str], at: list[int | None]) -> ScoreRow:
     try:
-        image, group, label, present, dice, nsd, hd95 = ("" if i is None else cells[i] for i in at)
+        image, group, label, present, dice, nsd, hd95, nsd_mm = ("" if i is None else cells[i] for i in at)
     except IndexError:
         raise CarpusError(path, f"line {line}: {len(cells)} cells, fewer than the header") from None
     if present.strip().lower() not in _TRUE | _FALSE:
@@ -199,7 +222,7 @@ def _row(path: Path, line: int, cells: list[str], at: list[int | None]) -> Score
         raise CarpusError(path, f"line {line}: {label} is present on {image} but its Dice is {dice.strip() or 'empty'}")
     return ScoreRow(
         image, group, label, held, dice_value, _number(path, line, "nsd", nsd, 1.0),
-        _number(path, line, "hd95", hd95, math.inf),
+        _number(path, line, "hd95", hd95, math.inf), _number(path, line, "nsd_mm", nsd_mm, 1.0),
     )  # fmt: skip
 
 
@@ -219,13 +242,21 @@ def _number(path: Path, line: int, name: str, cell: str, most: float) -> float:
     return value
 
 
-def _score(predicted: np.ndarray, truth: np.ndarray, tolerance: float, boundary: bool) -> Score:
+def _score(
+    predicted: np.ndarray, truth: np.ndarray, tolerance: float, boundary: bool, pixel_mm: float | None
+) -> Score:
     n_predicted, n_truth = int(np.count_nonzero(predicted)), int(np.count_nonzero(truth))
     dice = dice_score(int(np.count_nonzero(predicted & truth)), n_predicted, n_truth)
     if not n_predicted or not n_truth:
-        return Score(n_truth > 0, n_predicted > 0, dice, 0.0 if boundary else math.nan)
-    nsd, hd95 = surface_scores(predicted, truth, tolerance) if boundary else (math.nan, math.nan)
-    return Score(True, True, dice, nsd, hd95)
+        nsd, nsd_mm = (0.0 if boundary and known else math.nan for known in (True, pixel_mm))
+        return Score(n_truth > 0, n_predicted > 0, dice, nsd, nsd_mm=nsd_mm)
+    if not boundary:
+        return Score(True, True, dice)
+    if pixel_mm is None:
+        nsd, hd95 = surface_scores(predicted, truth, tolerance)
+        return Score(True, True, dice, nsd, hd95)
+    nsd, nsd_mm, hd95 = surface_scores(predicted, truth, tolerance, NSD_TOLERANCE_MM / pixel_mm)
+    return Score(True, True, dice, nsd, hd95, nsd_mm)
 
 
 def _occupancy(plane: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -119,12 +119,26 @@ def _range(dataset: Any, values: np.ndarray) -> tuple[float, float]:
     return low * slope + intercept, high * slope + intercept
 
 
+def _pixel_mm(header: Any) -> float | None:
+    """The side of a pixel: calibrated where the file says so, else on the detector (PS3.3 10.7.1.3); ``None`` where it
+    is not known or pixels are not square."""
+    for key in ("PixelSpacing", "ImagerPixelSpacing"):
+        found = header.get(key)
+        sides = [float(v) for v in found] if found not in (None, "") and not isinstance(found, str) else []
+        if len(sides) == 2 and min(sides) > 1e-4 and max(sides) < min(100.0, 1.01 * min(sides)):
+            return round(sum(sides) / 2, 6)
+    return None
+
+
 def about(data: bytes, path: Path) -> dict[str, Any]:
-    """What the header says of patient and film, each only where known: patient, age, sex, side, orientation, view."""
+    """What the header says of patient and film, each only where known: patient, age, sex, side, orientation, view,
+    and ``pixel_mm``, the side of a square pixel in millimetres.
+    """
     header = _dataset(data, path, pixels=False)
     with _reading(path, "is DICOM with a damaged header"):
         told = {key: str(header.get(key)).strip() for key in _KEYS if header.get(key) not in (None, "")}
         orientation = header.get("PatientOrientation")
+        spacing = _pixel_mm(header)
     facts: dict[str, Any] = {}
     if "PatientID" in told:
         facts["patient"] = told["PatientID"][:200]
@@ -139,4 +153,6 @@ def about(data: bytes, path: Path) -> dict[str, Any]:
         facts["orientation"] = "\\".join(map(str, orientation)) if not isinstance(orientation, str) else orientation
     if "ViewPosition" in told:
         facts["view"] = told["ViewPosition"]
+    if spacing is not None:
+        facts["pixel_mm"] = spacing
     return facts

@@ -12,6 +12,7 @@ import pytest
 from curate.errors import ImageError
 from curate.export import export
 from curate.ingest import ingest
+from curate.sample.dicom import about
 from curate.sample.image import read_image
 
 pydicom = pytest.importorskip("pydicom")
@@ -101,3 +102,18 @@ def test_patients_are_groups_and_are_not_exported(tmp_path):
     assert len({i["group"] for i in images}) == 3
     export(version, tmp_path / "named", "coco", identified=True)
     assert (tmp_path / "named/images/0.dcm").read_bytes() == (tmp_path / "in/DCM/0.dcm").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("more", "expected"),
+    [
+        ({"PixelSpacing": [0.14, 0.14], "ImagerPixelSpacing": [0.2, 0.2]}, 0.14),
+        ({"ImagerPixelSpacing": [0.2, 0.2]}, 0.2),
+        ({"PixelSpacing": [0.14, 0.28]}, None),
+        ({"PixelSpacing": [0, 0]}, None),
+        ({}, None),
+    ],
+)
+def test_the_size_of_a_pixel_where_the_file_knows_it(tmp_path, more, expected):
+    path = film(tmp_path / "a.dcm", RAMP, **more)
+    assert about(path.read_bytes(), path).get("pixel_mm") == expected

@@ -30,11 +30,13 @@ def make_arm(
     absent: float = 0.03,
     config: dict | None = None,
     surface: bool = True,
+    pixel_mm: float | None = None,
     **more,
 ) -> Path:
     """Write one arm and return its folder.
 
     Args:
+        pixel_mm: size of a pixel on every other film, where it is to be known.
         rng: of the trainings. world: of the patients and of which bones are absent: the same in both arms.
         delta: true difference from the world's own level, for all classes or by class.
         more: further fields of ``run.json``.
@@ -60,9 +62,11 @@ def make_arm(
                         value = 0.0
                     nsd = value**2 if surface else np.nan
                     hd95 = 40 * (1 - value) if surface and present[i, k] else np.nan
-                    rows.append(ScoreRow(names[i], names[i][:5], label, bool(present[i, k]), value, nsd, hd95))
+                    nsd_mm = nsd / 2 if pixel_mm and i % 2 else np.nan
+                    rows.append(ScoreRow(names[i], names[i][:5], label, bool(present[i, k]), value, nsd, hd95, nsd_mm))
             write_scores(run / "scores.csv", rows)
-            record = {
+            sized = {"pixel_mm": {names[i]: pixel_mm for i in mine if i % 2}} if pixel_mm else {}
+            record = sized | {
                 "version": version, "digest": f"sha256:{version}", "seed": seed, "fold": fold,
                 "config": config or {"lr": 0.001, "steps": 100}, "classes": list(classes),
                 "evaluation": [names[i] for i in mine], "steps": 100, "software": {"torch": "2.13.0"}, **more,

@@ -234,3 +234,21 @@ def test_a_thousand_films_make_a_page_of_reasonable_size(tmp_path):
     assert page.read_text().count("<tr>") < 100
 
 
+
+
+def test_millimetres_where_the_size_of_pixels_is_known(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = (make_arm(tmp_path / n, rng, classes=HAND[:3], patients=8, version=n, pixel_mm=0.2) for n in "ab")
+    c = compare_runs(a, b)
+    line = c.classes[0]
+    assert 0 < line.n_mm < line.n_present
+    assert line.nsd_mm_a == pytest.approx(line.nsd_a / 2, abs=0.02)
+    assert line.hd95_mm_a == pytest.approx(0.2 * line.hd95_a, rel=0.3)
+    assert line.nsd_mm_ci[0] < line.nsd_mm_delta < line.nsd_mm_ci[1]
+    text = write_report(c, tmp_path / "out").read_text()
+    assert "on up to 8 of 16 films" in text
+    assert "NSD mm A" in text
+    assert "nsd_mm_ci_low" in (tmp_path / "out/report.csv").read_text().splitlines()[0]
+    plain = write_report(compare_runs(*(make_arm(tmp_path / f"plain{n}", rng, patients=2, version=n) for n in "ab")),
+                         tmp_path / "plain")  # fmt: skip
+    assert "NSD mm A" not in plain.read_text()

@@ -14,6 +14,7 @@ from curate.errors import CarpusError, UsageError
 from train.scores import (
     ScoreRow,
     dice_score,
+    pixel_size,
     read_scores,
     rows_of,
     score_masks,
@@ -151,3 +152,24 @@ def test_a_table_of_another_tool(tmp_path):
     assert (row.label, row.dice, row.present) == ("Radius", 0.5, True)
     assert math.isnan(row.nsd)
     assert isinstance(row, ScoreRow)
+
+
+def test_nsd_in_millimetres_where_the_size_of_a_pixel_is_known(tmp_path):
+    pytest.importorskip("monai.metrics")
+    truth = np.zeros((60, 60), np.uint32)
+    truth[10:40, 10:40] = 1
+    moved = np.roll(truth, 4, axis=1)
+    coarse, fine = (score_planes(moved, truth, 2, pixel_mm=mm) for mm in (0.2, 0.1))
+    assert coarse[0].nsd_mm == score_planes(moved, truth, 2, tolerance=2.0)[0].nsd  # 0.4 mm of pixels of 0.2 mm
+    assert fine[0].nsd_mm == 1.0 > coarse[0].nsd_mm
+    assert coarse[0].nsd == fine[0].nsd == score_planes(moved, truth, 2)[0].nsd
+    assert math.isnan(score_planes(moved, truth, 2)[0].nsd_mm)
+    assert score_planes(0 * moved, truth, 2, pixel_mm=0.1)[0].nsd_mm == 0.0
+    for scores, header in ((coarse, "hd95,nsd_mm"), (score_planes(moved, truth, 2), "hd95")):
+        rows = rows_of("a", "p", ["Radius", "Ulna"], scores)
+        write_scores(tmp_path / "scores.csv", rows)
+        assert (tmp_path / "scores.csv").read_text().splitlines()[0].endswith(header)
+        back = read_scores(tmp_path / "scores.csv")[0].nsd_mm
+        assert back == pytest.approx(scores[0].nsd_mm, abs=1e-6, nan_ok=True)
+    assert [pixel_size({"pixel_mm": v}) for v in (0.14, "x", 0, math.nan)] == [0.14, None, None, None]
+    assert pixel_size({}) is None

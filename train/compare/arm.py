@@ -10,6 +10,7 @@ import numpy as np
 
 from curate.errors import CarpusError
 from train.compare.runs import METRICS, Run, find_runs, read_run
+from train.scores import pixel_size
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,6 +42,15 @@ class Arm:
     present: np.ndarray
     scores: dict[str, np.ndarray]
     notes: tuple[str, ...] = ()
+
+    @property
+    def pixel_mm(self) -> np.ndarray:
+        """Millimetres a pixel of each film, float64 (n_images,); NaN where no run says."""
+        told: dict[str, float] = {}
+        for run in self.runs:
+            sizes = run.record.get("pixel_mm")
+            told |= sizes if isinstance(sizes, dict) else {}
+        return np.array([pixel_size({"pixel_mm": told.get(image)}) or np.nan for image in self.images])
 
     @property
     def record(self) -> dict:

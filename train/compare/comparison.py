@@ -14,7 +14,7 @@ from curate.errors import UsageError
 from curate.manifest.store import Version
 from curate.software import versions_of_libraries
 from train.compare.arm import Arm, read_arm
-from train.compare.estimate import Difference, difference, holm
+from train.compare.estimate import Difference, holm
 from train.compare.groups import groups_of
 from train.compare.names import arm_names
 from train.compare.reader import reader_agreement
@@ -22,12 +22,14 @@ from train.compare.recipe import check_alike
 from train.compare.result import Comparison, Film, Line, Side, Subgroup
 from train.compare.source import lineage, manifest_of, open_version
 from train.compare.subgroups import subgroup_masks
-from train.compare.tables import Patients, macro, ordered_like
+from train.compare.surface import surface_lines
+from train.compare.tables import Patients, estimate, macro, ordered_like
 
 TIE = 0.001
 _MOST_BONES = 3
 #: Facts of a run that the report sets side by side, in this order.
-FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "nsd_tolerance", "device")
+FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "nsd_tolerance",
+         "nsd_tolerance_mm", "device")  # fmt: skip
 LIBRARIES = ("carpus", "numpy", "scipy", "monai")
 
 
@@ -86,23 +88,23 @@ def compare_arms(
     scores = {m: (first.scores[m], ordered_like(first, second, m)) for m in first.scores}
     fold = patients.fold if first.nested and second.nested else None
     by_patient = tuple(patients.means(s, first.present) for s in scores["dice"])
-    estimates = [_estimate(*(t[:, :, k] for t in by_patient), fold) for k in range(len(first.classes))]
+    estimates = [estimate(*(t[:, :, k] for t in by_patient), fold) for k in range(len(first.classes))]
     adjusted = holm(np.array([e.strict_p for e in estimates]))
     alpha = 1 - confidence
     tested = max(1, sum(not math.isnan(e.p) for e in estimates))
     lines = [
         _line(name, e, float(p), int(first.present[:, k].sum()), alpha, alpha / tested, margin)
         | _beside(scores, first.present, k)
-        | _surface(patients, scores, first.present, k, fold, confidence)
+        | surface_lines(patients, scores, first.present, first.pixel_mm, k, fold, confidence)
         for k, (name, e, p) in enumerate(zip(first.classes, estimates, adjusted, strict=True))
     ]
     found = groups_of(first.classes, groups)
     sums = [
-        _estimate(*(macro(t, [first.classes.index(c) for c in members]) for t in by_patient), fold)
+        estimate(*(macro(t, [first.classes.index(c) for c in members]) for t in by_patient), fold)
         for members in found.values()
     ]
     group_p = holm(np.array([e.strict_p for e in sums]))
-    whole = _estimate(*(macro(t, list(range(len(first.classes)))) for t in by_patient), fold)
+    whole = estimate(*(macro(t, list(range(len(first.classes)))) for t in by_patient), fold)
     n_films = [int(first.present[:, [first.classes.index(c) for c in m]].any(axis=1).sum()) for m in found.values()]
     group_lines = [
         Line(**_line(name, e, float(p), n, alpha, alpha / max(1, len(sums)), margin))
@@ -140,11 +142,6 @@ def _seed_notes(first: Arm, second: Arm) -> list[str]:
     if len(first.seeds) != len(second.seeds):
         return ["other numbers of seeds in the arms: their seeds are taken to vary alike"]
     return []
-
-
-def _estimate(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None) -> Difference:
-    held = ~np.isnan(a[0])
-    return difference(a[:, held], b[:, held], None if fold is None else fold[held])
 
 
 def _line(
@@ -187,29 +184,13 @@ def verdict(
 
 
 def _beside(scores: dict, present: np.ndarray, k: int) -> dict[str, Any]:
-    """Counts of missed and invented bones, and HD95."""
+    """Counts of missed and invented bones."""
     held = present[:, k]
     out: dict[str, Any] = {"n_absent": int((~held).sum())}
     for side, dice in zip("ab", scores["dice"], strict=True):
         out[f"missed_{side}"] = int((dice[:, held, k] == 0).sum())
         out[f"invented_{side}"] = int((~np.isnan(dice[:, ~held, k])).sum())
-    a, b = (s[:, :, k] for s in scores["hd95"])
-    whole = held & ~np.isnan(a).any(axis=0) & ~np.isnan(b).any(axis=0)
-    if whole.any():
-        out |= {"hd95_a": float(np.median(a[:, whole].mean(axis=0))), "hd95_b": float(np.median(b[:, whole].mean(0)))}
     return out
-
-
-def _surface(
-    patients: Patients, scores: dict, present: np.ndarray, k: int, fold: np.ndarray | None, confidence: float
-) -> dict[str, Any]:
-    """NSD with its interval; nothing where the runs did not measure it."""
-    a, b = (s[:, :, k : k + 1] for s in scores["nsd"])
-    held = present[:, k : k + 1]
-    if not held.any() or np.isnan(a[:, held[:, 0]]).any() or np.isnan(b[:, held[:, 0]]).any():
-        return {}
-    e = _estimate(*(patients.means(s, held)[:, :, 0] for s in (a, b)), fold)
-    return {"nsd_a": e.mean_a, "nsd_b": e.mean_b, "nsd_delta": e.delta, "nsd_ci": e.interval(confidence)}
 
 
 def _readers(reader: Path | None, version: Version | None) -> dict[str, tuple[float, int]]:
@@ -227,7 +208,7 @@ def _subgroups(
     for name, films in (subgroup_masks(version, first.images, first.groups) if version else {}).items():
         held = first.present & films[:, None]
         every = list(range(len(first.classes)))
-        e = _estimate(*(macro(patients.means(d, held), every) for d in dice), fold)
+        e = estimate(*(macro(patients.means(d, held), every) for d in dice), fold)
         low_high = e.interval(confidence)
         found.append(Subgroup(name, int(films.sum()), e.n, e.mean_a, e.mean_b, e.delta, low_high))
     return tuple(found)

@@ -92,12 +92,13 @@ class Difference:
     @property
     def strict_p(self) -> float:
         """The p that a verdict is given by: the larger of :attr:`p` and of a paired t over patients."""
-        if math.isnan(self.p) or self.delta == 0:
-            return self.p
+        p = self.p
+        if math.isnan(p) or self.delta == 0:
+            return p
         patients = 0.0
         if self.patient_var > 0:
             patients = float(2 * special.stdtr(self.patient_df, -abs(self.delta) / math.sqrt(self.patient_var)))
-        return max(self.p, patients)
+        return max(p, patients)
 
     @property
     def effect(self) -> float:

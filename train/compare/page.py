@@ -19,9 +19,10 @@ from train.compare.result import VERDICTS, Comparison, Line, Side
 from train.compare.source import FilmSource
 from train.compare.svg import curves, distributions
 from train.compare.text import MARKS, by_difference, headline, interval, p_value, plain, signed, sizes
-from train.scores import NSD_TOLERANCE
+from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM
 
 _MOST_FILMS = 12
+_TOLERANCES = (("nsd_tolerance", NSD_TOLERANCE), ("nsd_tolerance_mm", NSD_TOLERANCE_MM))
 _COLUMNS = (
     ("name", "bone", "class or group"),
     ("verdict", "verdict", "by Holm's p, and by the margin"),
@@ -40,6 +41,10 @@ _COLUMNS = (
     ("nsd_delta", "B - A", "difference in NSD"),
     ("hd95_a", "HD95 A", "pixels"),
     ("hd95_b", "HD95 B", "pixels"),
+    ("nsd_mm_a", "NSD mm A", "normalised surface Dice at the tolerance in millimetres"),
+    ("nsd_mm_delta", "B - A", "difference in NSD at the tolerance in millimetres"),
+    ("hd95_mm_a", "HD95 mm A", "millimetres"),
+    ("hd95_mm_b", "HD95 mm B", "millimetres"),
     ("reader", "readers", "Dice between two readers"),
 )
 
@@ -97,7 +102,8 @@ def page(comparison: Comparison, source: FilmSource | None = None) -> str:
         totals=[c.overall, *c.groups],
         rows=by_difference(c.classes),
         surface=any(not math.isnan(line.nsd_a) for line in c.classes),
-        tolerance=f"{float(c.a.facts.get('nsd_tolerance', NSD_TOLERANCE)):g}",
+        tolerances=[_tolerance(c, key, usual) for key, usual in _TOLERANCES],
+        millimetres=max((line.n_mm for line in c.classes), default=0),
         absent=[n for n in c.classes if n.missed_a or n.missed_b or n.invented_a or n.invented_b],
         absent_sums=[sum(getattr(n, f"{k}_{s}") for n in c.classes) for k in ("missed", "invented") for s in "ab"],
         gained=gained,
@@ -135,13 +141,19 @@ def _cell(c: Comparison, line: Line, key: str) -> tuple[str, Any, str]:
         return "", value, interval(line.ci)
     if key in ("p", "p_holm"):
         return "", value, p_value(getattr(line, key))
-    if key in ("delta", "nsd_delta"):
+    if key.endswith("delta"):
         return "", value, signed(getattr(line, key))
-    places = {"effect": 2, "hd95_a": 1, "hd95_b": 1}.get(key, 4)
+    places = {"effect": 2, "hd95_a": 1, "hd95_b": 1, "hd95_mm_a": 2, "hd95_mm_b": 2}.get(key, 4)
     if key == "seed_share":
         return "", value, "" if value == "" else f"{100 * line.seed_share:.0f}%"
     text = str(value) if isinstance(value, int) else plain(getattr(line, key), places)
     return "", value, text
+
+
+def _tolerance(c: Comparison, key: str, usual: float) -> str:
+    """The tolerance of NSD as the runs state it; ours where they don't."""
+    value = c.a.facts.get(key, usual)
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _facts(c: Comparison) -> list[tuple[str, str, str]]:

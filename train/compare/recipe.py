@@ -17,7 +17,7 @@ INDIFFERENT = frozenset(
     }
 )  # fmt: skip
 #: What ``run.json`` may state beside ``config`` and must be the same in both arms.
-_STATED = ("split_digest", "initial_weights", "samples_per_step", "nsd_tolerance")
+_STATED = ("split_digest", "initial_weights", "samples_per_step", "nsd_tolerance", "nsd_tolerance_mm")
 _MOST = 4
 
 

@@ -35,7 +35,9 @@ class Line:
         missed_a, missed_b: bones not found at all, of ``n_present`` x seeds of the arm.
         n_absent: films without it; invented_a, invented_b: predicted there all the same, of ``n_absent`` x seeds.
         nsd_a, nsd_b, nsd_delta, nsd_ci: the same for NSD.
-        hd95_a, hd95_b: medians over films where it is defined for every run of both arms.
+        hd95_a, hd95_b: medians over films where it is defined for every run of both arms, in pixels.
+        nsd_mm_a, nsd_mm_b, nsd_mm_delta, nsd_mm_ci, hd95_mm_a, hd95_mm_b: the same in millimetres, on the ``n_mm``
+            films with the bone whose pixels have a known size.
         reader, reader_n: Dice between two readers of ``reader_n`` films; NaN where there is none.
         estimate: the statistics behind it; ``per_patient`` their differences.
     """
@@ -67,6 +69,13 @@ class Line:
     nsd_ci: tuple[float, float] = (math.nan, math.nan)
     hd95_a: float = math.nan
     hd95_b: float = math.nan
+    n_mm: int = 0
+    nsd_mm_a: float = math.nan
+    nsd_mm_b: float = math.nan
+    nsd_mm_delta: float = math.nan
+    nsd_mm_ci: tuple[float, float] = (math.nan, math.nan)
+    hd95_mm_a: float = math.nan
+    hd95_mm_b: float = math.nan
     reader: float = math.nan
     reader_n: int = 0
     estimate: Difference = field(default=None, repr=False, compare=False)

@@ -15,7 +15,7 @@ from train.scores import read_scores
 
 #: What ``run.json`` may say of how far the run came; anything else is a run that did not finish.
 FINISHED = {"finished", "done", "complete", "completed", "ok"}
-METRICS = ("dice", "nsd", "hd95")
+METRICS = ("dice", "nsd", "hd95", "nsd_mm")
 #: Files that a run under way leaves behind before it has scores.
 _BEGUN = {"log.csv", "resume.ckpt", "model.pt"}
 
@@ -102,7 +102,8 @@ def read_run(path: Path) -> Run:
         if not row.group:
             raise CarpusError(table, f"{row.image} has no group: the patient is the unit of the comparison")
         groups[i], seen[i, k], present[i, k] = row.group, True, row.present
-        scores["dice"][i, k], scores["nsd"][i, k], scores["hd95"][i, k] = row.dice, row.nsd, row.hd95
+        for metric in METRICS:
+            scores[metric][i, k] = getattr(row, metric)
     if not seen.all():
         i, k = np.argwhere(~seen)[0]
         n = int((~seen).sum())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from train.compare.arm import Arm
+from train.compare.estimate import Difference, difference
 
 
 class Patients:
@@ -58,3 +59,13 @@ def macro(by_patient: np.ndarray, members: list[int]) -> np.ndarray:
 def ordered_like(first: Arm, other: Arm, metric: str) -> np.ndarray:
     """A metric of the other arm with its classes in the order of the first: float64 (seeds, n_images, classes)."""
     return other.scores[metric][:, :, [other.classes.index(c) for c in first.classes]]
+
+
+def estimate(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None) -> Difference:
+    """The difference of two tables, float64 (seeds, n_patients), over the patients that have a value.
+
+    Args:
+        fold: int (n_patients,), where every fold has seeds of its own; else ``None``.
+    """
+    held = ~np.isnan(a[0])
+    return difference(a[:, held], b[:, held], None if fold is None else fold[held])

@@ -161,7 +161,7 @@ def csv_rows(comparison: Comparison) -> list[list[Any]]:
     for kind, line in kinds:
         flat: dict[str, Any] = {"kind": kind}
         for key, value in line.to_dict().items():
-            if key in ("ci", "nsd_ci"):
+            if key.endswith("ci"):
                 low, high = value or (None, None)
                 flat |= {f"{key}_low": low, f"{key}_high": high}
             else:
