@@ -96,8 +96,8 @@ class Superres:
 
     def _measure(self, pool: Pool, settings: Settings, seed: int) -> None:
         """Tell what the setting does to these films, and refuse it when it must be."""
+        from augment.superres.engine import load_network
         from augment.superres.fidelity import assess
-        from augment.superres.network import load_network
         from augment.superres.windows import choose_windows
 
         network = load_network(self.model, self.weights, self.half, self.engine)

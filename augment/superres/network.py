@@ -5,17 +5,13 @@ from __future__ import annotations
 import contextlib
 import re
 from collections.abc import Iterator
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from augment.superres.errors import WeightsError
-from augment.superres.weights import State, Weights, locate, read_state
+from augment.superres.weights import State, Weights, read_state
 from curate.errors import CarpusError
-
-if TYPE_CHECKING:
-    from augment.superres.restore import Enlarger
 
 MAX_FEATURES = 512
 MAX_LAYERS = 2000
@@ -82,7 +78,6 @@ class Network:
                 raise CarpusError(self.device, f"out of memory with {shape} pixels; take a smaller --tile") from None
             raise
 
-
     def _enlarged(self, x: Any, margin: int) -> Any:
         """Colour pictures, margins cut off: an RRDBNet's before its large last layers, which see 2 pixels at most."""
         import torch
@@ -117,26 +112,13 @@ def alone() -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@lru_cache(maxsize=2)
-def load_network(model: str, digest: str, half: bool = False, engine: str = "spandrel") -> Enlarger:
-    """The network that a recipe names; kept, because a worker uses it for film after film.
-
-    Args:
-        engine: ``spandrel``, or ``realesrgan`` for that package's own inference.
+def network_of(weights: Weights, half: bool = False) -> Network:
+    """The network of some weights.
 
     Raises:
-        WeightsError: no weights with that digest are here, or they are of no network known here.
+        WeightsError: they are of no network known here.
         CarpusError: torch or spandrel is not installed.
     """
-    if engine == "realesrgan":
-        from augment.superres.realesrgan_engine import PackageNetwork
-
-        return PackageNetwork(locate(model, digest), half)
-    return network_of(locate(model, digest), half)
-
-
-def network_of(weights: Weights, half: bool = False) -> Network:
-    """The network of some weights; raises as ``load_network`` does."""
     return Network(read_state(weights), str(weights.path), half)
 
 

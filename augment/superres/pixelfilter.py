@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from augment.superres.network import load_network
+from augment.superres.engine import load_network
 from augment.superres.restore import Settings, restore
 from augment.superres.weights import Weights
 from curate.errors import RecipeError

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 
 from augment.superres.catalogue import CATALOGUE
+from augment.superres.engine import load_network
 from augment.superres.fidelity import Fidelity, assess, psnr
-from augment.superres.network import load_network
 from augment.superres.restore import Enlarger, Settings, bicubic_picture
 from augment.superres.weights import find_weights
 from augment.superres.windows import EDGE, Window, choose_windows

@@ -11,7 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from augment.superres.network import load_network
+from augment.superres.engine import load_network
 from augment.superres.restore import Settings, bicubic_picture, restore
 from augment.superres.weights import find_weights
 from benchmarks.superres.__main__ import DATA, Remembering

@@ -19,8 +19,8 @@ from augment.make import make_version
 from augment.plan.superres import Superres
 from augment.rebuild import rebuild
 from augment.superres import pixelfilter
+from augment.superres.engine import load_network
 from augment.superres.errors import EdgesMovedError, WeightsError
-from augment.superres.network import load_network
 from augment.superres.page import write_page
 from augment.superres.resample import shrink
 from augment.superres.restore import Settings
@@ -129,7 +129,7 @@ def test_a_setting_that_moves_edges_is_refused_unless_forced(painted, net, monke
     def wandering(*_):
         return _Wandering()
 
-    monkeypatch.setattr("augment.superres.network.load_network", wandering)
+    monkeypatch.setattr("augment.superres.engine.load_network", wandering)
     monkeypatch.setattr(pixelfilter, "load_network", wandering)
     options = {"model": net, "strength": 1.0, "rounds": 0}
     with pytest.raises(EdgesMovedError, match=r"--force") as caught:
