@@ -45,6 +45,8 @@ class Config:
     weights: str = _f("auto", "encoder weights: auto, imagenet, none, or a file of tensors")
     model: dict = field(default_factory=dict, metadata=_about("further arguments of the network, by smp's names"))
     size: int = _f(512, "pixels: the longer side of a film in training; the shorter is padded", low=32)
+    patch: int = _f(0, "pixels: side of patches cut from films at their own size; 0: whole films at `size`", low=0)
+    patch_foreground: float = _f(0.67, "share of patches centred on a bone, drawn by class_weights", low=0)
     steps: int = _f(2000, "optimiser steps: the same for every arm of a comparison", low=1)
     batch: int = _f(8, "samples a step and device", low=1)
     accumulate: int = _f(1, "batches a step", low=1)
@@ -89,6 +91,10 @@ class Config:
             raise UsageError("patience", "early stop needs an inner split: set inner (0.15, say) and evaluate_every")
         if self.schedule == "plateau" and not (self.inner and self.evaluate_every):
             raise UsageError("schedule", "plateau needs an inner split: set inner (0.15, say) and evaluate_every")
+        if 0 < self.patch < 32:
+            raise UsageError("patch", f"{self.patch} is not at least 32 pixels, nor 0 for whole films")
+        if self.patch_foreground > 1:
+            raise UsageError("patch_foreground", f"{self.patch_foreground} is no share from 0 to 1")
         if self.inner >= 0.9:
             raise UsageError("inner", f"{self.inner} leaves too little to train on; it is a share, below 0.9")
         if not 0 < self.threshold < 1:

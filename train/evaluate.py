@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,11 +14,17 @@ from torch import nn
 
 from curate.files import write_atomically
 from curate.manifest.row import SampleRow
+from curate.sample.image import background_level
 from curate.sample.raster import label_plane
 from curate.sample.read import SampleReader
 from train.films import FilmStore, training_scale
-from train.scores import ScoreRow, rows_of, score_planes
+from train.natives import NativeStore
+from train.predict_views import views_of
+from train.predict_windows import bands
+from train.scores import ScoreRow, pixel_size, rows_of, score_planes
 from train.upscale import plane_of_logits
+
+_TINY = 1e-6
 
 
 def logits_of(network: nn.Module, images: np.ndarray, device: torch.device) -> np.ndarray:
@@ -39,7 +46,7 @@ class Prediction:
 
     Attributes:
         row: the film. plane: unsigned (height, width), at native size.
-        logits: float32 (classes, h, w), at training size.
+        logits: float32 (classes, h, w), at training size; at native size for a network trained on patches.
         scale: training pixels per native pixel.
     """
 
@@ -50,17 +57,41 @@ class Prediction:
 
 
 def predict_films(
-    network: nn.Module, rows: Sequence[SampleRow], store: FilmStore, thresholds: float | Sequence[float]
+    network: nn.Module, rows: Sequence[SampleRow], store: FilmStore | NativeStore, thresholds: float | Sequence[float]
 ) -> Iterator[Prediction]:
-    """Predict stored films one after another, on the device where the network is."""
+    """Predict stored films one after another, on the device where the network is.
+
+    Whole at training size, or by sliding windows of the size that the network was trained on, at the films' own size.
+    """
     device = next(network.parameters()).device
     network.eval()
     for row in rows:
+        if isinstance(store, NativeStore):
+            logits = _by_windows(network, store.get(row.digest).image, store, device)
+            yield Prediction(row, plane_of_logits(logits, 1.0, (row.width, row.height), thresholds), logits, 1.0)
+            continue
         scale = training_scale(row.width, row.height, store.size)
         width, height = round(row.width * scale), round(row.height * scale)
         image = store.get(row.digest).image
         logits = logits_of(network, image[None], device)[0][:, :height, :width]
         yield Prediction(row, plane_of_logits(logits, scale, (row.width, row.height), thresholds), logits, scale)
+
+
+def _by_windows(network: nn.Module, image: np.ndarray, store: NativeStore, device: torch.device) -> np.ndarray:
+    """Logits of a film at its own size: float32 (classes, height, width)."""
+    n, side = len(store.classes), store.patch
+    logits = np.empty((n, *image.shape), np.float32)
+    done = 0
+    background = background_level(image)
+    for band in bands(image, background, side, 0.5, views_of(()), partial(_probabilities, network, device), n):
+        p = np.clip(band, _TINY, 1 - _TINY)
+        logits[:, done : done + band.shape[1]] = np.log(p / (1 - p))
+        done += band.shape[1]
+    return logits
+
+
+def _probabilities(network: nn.Module, device: torch.device, images: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-logits_of(network, images, device)))
 
 
 def true_plane(reader: SampleReader, row: SampleRow, classes: Sequence[str]) -> np.ndarray:
@@ -71,7 +102,7 @@ def true_plane(reader: SampleReader, row: SampleRow, classes: Sequence[str]) -> 
 def evaluate(
     network: nn.Module,
     rows: Sequence[SampleRow],
-    store: FilmStore,
+    store: FilmStore | NativeStore,
     reader: SampleReader,
     *,
     threshold: float | Sequence[float] = 0.5,
@@ -95,7 +126,8 @@ def evaluate(
     for done, found in enumerate(predict_films(network, rows, store, threshold), 1):
         row = found.row
         truth = true_plane(reader, row, store.classes)
-        scored += rows_of(row.id, row.group, store.classes, score_planes(found.plane, truth, len(store.classes)))
+        scores = score_planes(found.plane, truth, len(store.classes), pixel_mm=pixel_size(row.meta))
+        scored += rows_of(row.id, row.group, store.classes, scores)
         if keep is not None:
             save_prediction(keep, found, threshold, keep_size)
         progress(done)

@@ -6,21 +6,18 @@ pixels; unfolding their runs takes 0.1 ms and a film's runs take about 30 kB, so
 
 from __future__ import annotations
 
-import hashlib
 import mmap
-import os
 import struct
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from curate.errors import CarpusError
 from curate.sample.annotation import Annotation
 from curate.sample.image import background_level
 from curate.sample.raster import label_plane, plane_dtype
+from train.store import DigestStore
 
 _MAGIC = b"carpusF1"
 _HEAD = struct.Struct("<8s6I")  # magic, height, width, item size of a plane, planes, runs, bytes of padding
@@ -57,7 +54,7 @@ def letterbox(image: np.ndarray, size: int) -> np.ndarray:
 
 
 def weighted_planes(
-    annotations: Sequence[Annotation], classes: Sequence[str], size: int
+    annotations: Sequence[Annotation], classes: Sequence[str], size: tuple[int, int], native: bool = False
 ) -> tuple[np.ndarray, np.ndarray]:
     """Label planes of a sample and their weights.
 
@@ -65,17 +62,18 @@ def weighted_planes(
     each parent has a plane of its own, because there the target is a sum.
 
     Args:
-        annotations: in training pixels.
+        annotations: in training pixels. size: (width, height).
+        native: paint integer originals as the competition does.
 
     Returns:
-        unsigned (p, size, size) and float32 (p,), p at least 1.
+        unsigned (p, height, width) and float32 (p,), p at least 1.
     """
     parts: dict[tuple[float, str], list[Annotation]] = {}
     for annotation in annotations:
         parent = "" if annotation.weight == 1.0 else (annotation.source or "").partition("#")[0]
         parts.setdefault((annotation.weight, parent), []).append(annotation)
     parts = parts or {(1.0, ""): []}
-    planes = np.stack([label_plane(part, classes, (size, size)) for part in parts.values()])
+    planes = np.stack([label_plane(part, classes, size, native=native) for part in parts.values()])
     return planes, np.array([weight for weight, _ in parts], np.float32)
 
 
@@ -118,7 +116,7 @@ def unpack(data: bytes | mmap.mmap) -> TrainingFilm:
     return TrainingFilm(image, planes.reshape(n_planes, height, width), weights)
 
 
-class FilmStore:
+class FilmStore(DigestStore):
     """A folder of films at one training size and for one list of classes, keyed by the samples' digests.
 
     Args:
@@ -128,17 +126,8 @@ class FilmStore:
     """
 
     def __init__(self, folder: Path, size: int, classes: Sequence[str]):
-        names = hashlib.sha256("\n".join(classes).encode()).hexdigest()[:8]
-        self.folder = Path(folder) / f"{size}-{names}"
-        self.size, self.classes = size, tuple(classes)
-
-    def path(self, digest: str) -> Path:
-        """The file of the sample with this digest."""
-        name = digest.rpartition(":")[2]
-        return self.folder / name[:2] / f"{name}.film"
-
-    def __contains__(self, digest: str) -> bool:
-        return self.path(digest).is_file()
+        super().__init__(folder, str(size), classes)
+        self.size = size
 
     def put(self, digest: str, image: np.ndarray, annotations: Sequence[Annotation]) -> None:
         """Store a film.
@@ -149,20 +138,8 @@ class FilmStore:
         Raises:
             CarpusError: it cannot be written.
         """
-        planes, weights = weighted_planes(annotations, self.classes, self.size)
-        path = self.path(digest)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            handle, part = tempfile.mkstemp(dir=path.parent, suffix=".part")
-            try:
-                with os.fdopen(handle, "wb") as stream:
-                    stream.write(pack(TrainingFilm(letterbox(image, self.size), planes, weights)))
-                os.replace(part, path)
-            except BaseException:
-                os.unlink(part)
-                raise
-        except OSError as error:
-            raise CarpusError(self.folder, f"a decoded film cannot be kept: {error.strerror}") from error
+        planes, weights = weighted_planes(annotations, self.classes, (self.size, self.size))
+        self.write(digest, pack(TrainingFilm(letterbox(image, self.size), planes, weights)))
 
     def get(self, digest: str) -> TrainingFilm:
         """A stored film; its pixels are mapped, not read.
@@ -170,14 +147,7 @@ class FilmStore:
         Raises:
             CarpusError: it is not there or damaged.
         """
-        path = self.path(digest)
-        try:
-            with open(path, "rb") as stream:
-                return unpack(mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ))
-        except OSError as error:
-            raise CarpusError(path, f"a decoded film is gone: {error.strerror}; train again to restore it") from error
-        except ValueError as error:
-            raise CarpusError(path, f"a decoded film is damaged ({error}); delete it and train again") from error
+        return self.read(digest, unpack)
 
 
 def trim(folder: Path, limit: int, keep: frozenset[Path] = frozenset()) -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 import warnings
 from dataclasses import dataclass
@@ -19,18 +18,17 @@ from curate.sample.read import SampleReader
 from train.arms import Arm
 from train.callbacks import EarlyStop, Journal, Keeper
 from train.config import Config
-from train.data import DrawSampler, Films, loader_workers, make_loader
+from train.data import DrawSampler, loader_workers, make_loader
 from train.encoders import read_safely
 from train.evaluate import evaluate
-from train.films import FilmStore
+from train.feed import inner_set, open_store, prepare_arm, training_set
 from train.models import Initial, build, initialise
 from train.module import Segmenter
-from train.online import OnlineAugmenter
-from train.prepare import prepare
 from train.progress import Reporter
 from train.runs import RunFolder, read_record, run_folder, save_model, write_record
 from train.scores import write_scores
 from train.stack import lightning
+from train.store import DigestStore
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 
@@ -78,7 +76,7 @@ def _fit(
 ) -> dict[str, Any]:
     since = time.monotonic()
     write_atomically(folder.path / "config.yaml", config.to_yaml().encode())
-    store = FilmStore(Path(runs) / "cache", config.size, arm.version.manifest.classes)
+    store = open_store(Path(runs) / "cache", config, arm.version.manifest.classes)
     prepare_arm(arm, store, config, reporter)
     steps, initial, network = _train(arm, seed, config, store, folder, name, reporter)
     save_model(folder.model, network, config, store.classes, steps)
@@ -103,18 +101,8 @@ def _fit(
     return record
 
 
-def prepare_arm(arm: Arm, store: FilmStore, config: Config, reporter: Reporter) -> None:
-    """Bring the arm's films to training size, those that are not there yet, and say so."""
-    rows = (*arm.training, *arm.inner, *arm.evaluation)
-    missing = len({row.digest for row in rows if row.digest not in store})
-    if missing:
-        with reporter.task(f"{arm.version.name}, films to {store.size} pixels", missing) as task:
-            limit = int(config.cache_gb * 2**30)
-            prepare(arm.version, rows, store, limit=limit, workers=os.cpu_count() or 1, progress=lambda n, _: task(n))
-
-
 def _train(
-    arm: Arm, seed: int, config: Config, store: FilmStore, folder: RunFolder, name: str, reporter: Reporter
+    arm: Arm, seed: int, config: Config, store: DigestStore, folder: RunFolder, name: str, reporter: Reporter
 ) -> tuple[int, Initial, torch.nn.Module]:
     """Optimise; returns the steps done, where the first weights came from, and the network to score."""
     lightning.seed_everything(seed, workers=False, verbose=False)
@@ -129,11 +117,10 @@ def _train(
     module = Segmenter(network, config, store.classes, seed)
     world = config.devices * config.nodes
     look = _look(config)
-    augmenter = None if config.augment == "none" else OnlineAugmenter(config.augment, config.size)
-    films = Films(arm.training, store, seed, augmenter)
-    sampler = DrawSampler(len(films), look * config.batch * config.accumulate * world, seed, world)
+    films = training_set(arm, store, config, seed)
+    sampler = DrawSampler(len(arm.training), look * config.batch * config.accumulate * world, seed, world)
     workers, pin = loader_workers(config.workers), torch.cuda.is_available()
-    inner = make_loader(Films(arm.inner, store), None, config.batch, 0, pin) if arm.inner else None
+    inner = make_loader(inner_set(arm, store, config), None, config.batch, 0, pin) if arm.inner else None
     state = _state(folder.resume)
     if state is None or not state["carpus"]["ended"]:
         if state is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ from curate.manifest.row import SampleRow
 from curate.manifest.store import Manifest, Version
 from curate.sample.read import SampleReader
 from train.config import Config
-from train.films import FilmStore
+from train.feed import open_store
 from train.fit import device
 from train.prepare import prepare
 from train.runs import load_model, read_record
+from train.store import DigestStore
 
 
 @dataclass(eq=False)
@@ -27,7 +29,7 @@ class OpenRun:
 
     Attributes:
         path: the run folder. record: ``run.json``. network, config, classes: as trained.
-        version: of the manifest. reader: of its samples. store: of its films at training size.
+        version: of the manifest. reader: of its samples. store: of its films as it sees them.
     """
 
     path: Path
@@ -37,7 +39,7 @@ class OpenRun:
     classes: tuple[str, ...]
     version: Version
     reader: SampleReader
-    store: FilmStore
+    store: DigestStore
 
     def films(self, split: str = "validation") -> tuple[SampleRow, ...]:
         """The films that the run was evaluated on, or the labelled originals of the frozen test split.
@@ -58,6 +60,15 @@ class OpenRun:
         return rows
 
 
+def find_version(path: Path, record: Mapping[str, Any], manifest: Path | None = None) -> Version:
+    """The version that a run was trained on; arguments and errors as for :func:`open_run`."""
+    found = Manifest.open(manifest or os.path.normpath(path / record.get("manifest", "")))
+    version = found.version(record["version"])
+    if version.digest != record["digest"]:
+        raise UsageError(path, f"was trained on another {version.name} than the one in {found.path}")
+    return version
+
+
 def open_run(path: Path, manifest: Path | None = None, on: torch.device | None = None) -> OpenRun:
     """Open a finished run.
 
@@ -69,11 +80,8 @@ def open_run(path: Path, manifest: Path | None = None, on: torch.device | None =
     """
     path = Path(path)
     record = read_record(path)
-    found = Manifest.open(manifest or os.path.normpath(path / record.get("manifest", "")))
-    version = found.version(record["version"])
-    if version.digest != record["digest"]:
-        raise UsageError(path, f"was trained on another {version.name} than the one in {found.path}")
-    network, config, classes = load_model(path, found.classes)
+    version = find_version(path, record, manifest)
+    network, config, classes = load_model(path, version.classes)
     folder = next((p for p in path.resolve().parents if (p / "cache").is_dir()), path.resolve().parents[2])
-    store = FilmStore(folder / "cache", config.size, classes)
+    store = open_store(folder / "cache", config, classes)
     return OpenRun(path, record, network.to(on or device()), config, classes, version, SampleReader(version), store)

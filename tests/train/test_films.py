@@ -67,16 +67,16 @@ def test_mixup_has_one_plane_a_parent_and_the_rest_share_one():
         _annotation("a", box(0, 0, 9, 9), 0.3, "p#1"), _annotation("b", box(0, 0, 9, 9), 0.3, "p#2"),
         _annotation("a", box(5, 5, 12, 12), 0.7, "q#1"),
     ]  # fmt: skip
-    planes, weights = weighted_planes(annotations, CLASSES, 16)
+    planes, weights = weighted_planes(annotations, CLASSES, (16, 16))
     assert len(planes) == 2
     assert weights.tolist() == pytest.approx([0.3, 0.7])
     assert planes[0, 2, 2] == 0b11
     assert planes[1, 6, 6] == 0b01
     halves = [_annotation("a", box(0, 0, 9, 9), 0.5, "p#1"), _annotation("a", box(0, 0, 9, 9), 0.5, "q#1")]
-    assert len(weighted_planes(halves, CLASSES, 16)[0]) == 2, "two parents of equal weight add up, they don't merge"
+    assert len(weighted_planes(halves, CLASSES, (16, 16))[0]) == 2, "two parents of equal weight add up, they don't merge"
     mosaic = [_annotation("a", box(0, 0, 4, 4), 1.0, "p#1"), _annotation("a", box(8, 8, 12, 12), 1.0, "q#1")]
-    assert len(weighted_planes(mosaic, CLASSES, 16)[0]) == 1
-    assert weighted_planes([], CLASSES, 16)[0].shape == (1, 16, 16)
+    assert len(weighted_planes(mosaic, CLASSES, (16, 16))[0]) == 1
+    assert weighted_planes([], CLASSES, (16, 16))[0].shape == (1, 16, 16)
 
 
 def test_a_damaged_or_missing_film_is_named(tmp_path):

@@ -77,10 +77,17 @@ def test_it_learns(tiny, settings):
     assert sum(dice) / len(dice) > 0.6
 
 
-@pytest.mark.parametrize("more", [(), ("ema=0.9", "schedule=plateau", "inner=0.3", "evaluate_every=4", "accumulate=2")])
+@pytest.mark.parametrize(
+    "more",
+    [
+        (),
+        ("ema=0.9", "schedule=plateau", "inner=0.3", "evaluate_every=4", "accumulate=2"),
+        ("patch=64", "augment=light", "inner=0.3", "evaluate_every=4"),
+    ],
+)
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tiny, settings, more, monkeypatch):
-    settings = [*settings, "architecture=deeplabv3+", "model={decoder_channels: 16}", "steps=12", *more]
-    settings += ["augment=none", "checkpoint_every=4"]
+    settings = [*settings, "architecture=deeplabv3+", "model={decoder_channels: 16}", "steps=12", "checkpoint_every=4"]
+    settings += more
     whole = _fit(tiny, settings, runs=tiny / "whole")
     cut = {"at": 6}
     proper = train.callbacks.Journal.on_train_batch_end
