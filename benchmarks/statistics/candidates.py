@@ -1,8 +1,9 @@
 """Candidate tests and intervals for the difference of two arms, all bones at once.
 
-Each takes Dice of arm A and B, float64 (seeds, patients, classes), and a generator. It returns the p that a verdict is
-given by, and the p that its interval inverts: the 95% interval holds zero exactly when that is at least 0.05. ``None``
-for the second means that the candidate gives no interval. Arms have one fold, or seeds that run over all folds.
+Each takes Dice of arm A and B, float64 (seeds, patients, classes), a generator, and each patient's fold where every
+fold has seeds of its own, else ``None``. It returns the p that a verdict is given by, and the p that its interval
+inverts: the 95% interval holds zero exactly when that is at least 0.05. ``None`` for the second means that the
+candidate gives no interval.
 """
 
 from __future__ import annotations
@@ -10,19 +11,20 @@ from __future__ import annotations
 from itertools import combinations
 
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
 from train.compare.estimate import difference
 
 DRAWS = 1999
+CHOSEN = "**two t, and patients for the verdict**"
 
 
-def wilcoxon(a, b, rng):
+def wilcoxon(a, b, rng, fold=None):
     """Patients' differences of seed means by signed ranks, as if the seed were fixed."""
     return stats.wilcoxon(b.mean(0) - a.mean(0)).pvalue, None
 
 
-def patient_t(a, b, rng):
+def patient_t(a, b, rng, fold=None):
     """Paired t over patients, as if the seed were fixed."""
     d = b.mean(0) - a.mean(0)
     error = d.std(0, ddof=1) / np.sqrt(len(d))
@@ -30,14 +32,14 @@ def patient_t(a, b, rng):
     return p, p
 
 
-def patient_bootstrap(a, b, rng):
+def patient_bootstrap(a, b, rng, fold=None):
     """Patients resampled; seeds as they are. Percentiles."""
     d = b.mean(0) - a.mean(0)
     n = len(d)
     return _percentile(rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n @ d)
 
 
-def both_bootstrap(a, b, rng):
+def both_bootstrap(a, b, rng, fold=None):
     """Patients and, in each arm, seeds resampled. Percentiles."""
     n = a.shape[1]
     weight = rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n
@@ -49,7 +51,7 @@ def both_bootstrap(a, b, rng):
     return _percentile(total)
 
 
-def permutation(a, b, rng):
+def permutation(a, b, rng, fold=None):
     """Trainings relabelled between the arms, and patients' deviations from the mean difference flipped in sign."""
     every, s, n = np.concatenate([a, b]), len(a), a.shape[1]
     observed = np.abs((b.mean(0) - a.mean(0)).mean(0))
@@ -65,28 +67,33 @@ def permutation(a, b, rng):
     return (1 + beyond) / (1 + per * len(labels)), None
 
 
-def satterthwaite(a, b, rng):
+def satterthwaite(a, b, rng, fold=None):
     """Variance components, one t with Satterthwaite's degrees of freedom: a mixed model's test on balanced data."""
     p = np.empty(a.shape[2])
     for k in range(a.shape[2]):
-        d = difference(a[:, :, k], b[:, :, k])
+        d = difference(a[:, :, k], b[:, :, k], fold)
         variance = max(d.seed_var + d.patient_var - d.residual_var, d.seed_var, d.patient_var)
         residual_df = (len(a) + len(b) - 2) * (d.n - 1)
         spread = d.seed_var**2 / d.seed_df + d.patient_var**2 / d.patient_df + d.residual_var**2 / residual_df
-        p[k] = 2 * stats.t.sf(abs(d.delta) / np.sqrt(variance), variance**2 / spread)
+        p[k] = 2 * special.stdtr(variance**2 / spread, -abs(d.delta) / np.sqrt(variance))
     return p, p
 
 
-def two_t(a, b, rng):
+def two_t(a, b, rng, fold=None):
     """Variance components, the sum of two t variables (Behrens and Fisher)."""
-    p = np.array([difference(a[:, :, k], b[:, :, k]).p for k in range(a.shape[2])])
+    p = np.array([difference(a[:, :, k], b[:, :, k], fold).p for k in range(a.shape[2])])
     return p, p
 
 
-def chosen(a, b, rng):
+def chosen(a, b, rng, fold=None):
     """The report's: interval of the two t; verdict by the larger of its p and of a paired t over patients."""
-    found = [difference(a[:, :, k], b[:, :, k]) for k in range(a.shape[2])]
+    found = [difference(a[:, :, k], b[:, :, k], fold) for k in range(a.shape[2])]
     return np.array([d.strict_p for d in found]), np.array([d.p for d in found])
+
+
+def fast(candidate) -> bool:
+    """Whether a candidate needs no resampling, so that many experiments can be tried."""
+    return candidate not in (patient_bootstrap, both_bootstrap, permutation)
 
 
 CANDIDATES = {
@@ -97,7 +104,7 @@ CANDIDATES = {
     "permutation of patients and seeds": permutation,
     "mixed model, Satterthwaite t": satterthwaite,
     "mixed model, two t": two_t,
-    "**two t, and patients for the verdict**": chosen,
+    CHOSEN: chosen,
 }
 
 

@@ -22,6 +22,7 @@ class Scenario:
         missed: chance that one training misses a patient's bone altogether (Dice 0).
         spread: bones differ: their standard deviations are multiplied by factors from 1/spread to spread.
         delta: true difference, arm B less arm A, in every bone.
+        nested: every fold has seeds of its own, and the report knows it; else a seed runs over all folds.
     """
 
     patients: int = 80
@@ -37,6 +38,7 @@ class Scenario:
     missed: float = 0.0
     spread: float = 2.0
     delta: float = 0.0
+    nested: bool = False
 
     def but(self, **changes) -> Scenario:
         """This scenario with some fields changed."""

@@ -1,8 +1,8 @@
 """Which interval and test the report should use, by simulation; writes the tables of docs/statistics.md.
 
-    python benchmarks/statistics/study.py [--reports 250] [--out docs/statistics.md]
+    python benchmarks/statistics/study.py [--reports 1000] [--resampled 200] [--out docs/statistics.md]
 
-What is done is kept in study.json beside this file, line by line, and not done again for the same number of reports.
+What is done is kept in study.json beside this file, line by line, and not done again for the same numbers of reports.
 
 Every line is an experiment repeated: two arms of the same truth (A/A), 29 bones. Coverage: share of 95% intervals that
 hold the true difference. False alarms: share of reports that call any bone better or worse after Holm. Power: share of
@@ -15,6 +15,7 @@ import argparse
 import json
 import sys
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from candidates import CANDIDATES  # noqa: E402  (the path is set first)
+from candidates import CANDIDATES, CHOSEN, fast  # noqa: E402  (the path is set first)
 from simulate import Scenario, draw  # noqa: E402
 
 from train.compare.estimate import holm  # noqa: E402
@@ -35,73 +36,108 @@ SCENARIOS = {
     "20 patients, 3 seeds": BASE.but(patients=20),
     "8 patients, 3 seeds": BASE.but(patients=8),
     "seeds vary twice as much": BASE.but(seed_sd=0.006),
+    "seeds vary twice as much, 2 seeds": BASE.but(seed_sd=0.006, seeds=2),
     "seeds do not vary": BASE.but(seed_sd=0.0),
     "noisy patients": BASE.but(seed_sd=0.002, residual_sd=0.02),
-    "bones missed at times (2%)": BASE.but(missed=0.02),
-    "5 folds, seeds independent": BASE.but(folds=5),
+    "bones missed at 0.5%": BASE.but(missed=0.005),
+    "20 patients, bones missed at 2%": BASE.but(patients=20, missed=0.02),
     "5 folds, seed effects kept": BASE.but(folds=5, shared=1.0),
+    "5 folds, seed effects lost": BASE.but(folds=5),
+    "5 folds with seeds of their own": BASE.but(folds=5, nested=True),
     "bones of a training alike": BASE.but(common=1.0),
 }
 EFFECT = 0.02
 KEPT = Path(__file__).with_name("study.json")
 BEGIN, END = "<!-- study: begin -->", "<!-- study: end -->"
+Found = dict[str, tuple[float, float, float]]
 
 
-def measure(scenario: Scenario, reports: int, rng: np.random.Generator) -> dict[str, tuple[float, float, float]]:
-    """Coverage, false alarms and power of every candidate in one scenario."""
-    names = list(CANDIDATES)
-    covered, alarms, shown = (dict.fromkeys(names, 0.0) for _ in range(3))
-    for _ in range(reports):
-        a, b, _ = draw(scenario, rng)
+def measure(
+    experiment: Callable[[np.random.Generator], tuple], reports: int, resampled: int, rng: np.random.Generator
+) -> Found:
+    """Coverage, false alarms and power of every candidate.
+
+    Args:
+        experiment: gives arms A and B without a difference between them, and each patient's fold or ``None``.
+        reports: experiments for the candidates that are computed; resampled: for those that resample, which take long.
+    """
+    covered, alarms, shown, tried = (dict.fromkeys(CANDIDATES, 0.0) for _ in range(4))
+    for k in range(reports):
+        a, b, fold = experiment(rng)
         for name, candidate in CANDIDATES.items():
-            p, inverted = candidate(a, b, rng)
+            if k >= resampled and not fast(candidate):
+                continue
+            p, inverted = candidate(a, b, rng, fold)
+            tried[name] += 1
             covered[name] += -1.0 if inverted is None else np.mean(inverted >= 0.05)
             alarms[name] += holm(p).min() <= 0.05
-            p, _ = candidate(a, b + EFFECT, rng)
+            p, _ = candidate(a, b + EFFECT, rng, fold)
             shown[name] += np.mean(holm(p) <= 0.05)
-    return {n: (covered[n] / reports, alarms[n] / reports, shown[n] / reports) for n in names}
+    return {n: (covered[n] / tried[n], alarms[n] / tried[n], shown[n] / tried[n]) for n in CANDIDATES}
 
 
-def table(found: dict[str, dict[str, tuple[float, float, float]]], which: int, target: str) -> list[str]:
-    """One Markdown table: scenarios down, candidates across."""
+def simulated(scenario: Scenario) -> Callable[[np.random.Generator], tuple]:
+    """Experiments of a scenario; folds are told only where the report would know of them."""
+
+    def experiment(rng: np.random.Generator) -> tuple:
+        a, b, fold = draw(scenario, rng)
+        return a, b, fold if scenario.nested else None
+
+    return experiment
+
+
+def table(found: Mapping[str, Found], which: int, what: str) -> list[str]:
+    """A Markdown table: a line a scenario, a column a candidate."""
     names = list(CANDIDATES)
-    lines = [f"| {target} | {' | '.join(names)} |", "|:--|" + "--:|" * len(names)]
+    lines = [f"| {what} | {' | '.join(names)} |", "|:--" + "|--:" * len(names) + "|"]
     for scenario, values in found.items():
         cells = ["-" if values[n][which] < 0 else f"{100 * values[n][which]:.1f}" for n in names]
         lines.append(f"| {scenario} | {' | '.join(cells)} |")
     return lines
 
 
+def put_between(path: Path, begin: str, end: str, lines: list[str]) -> None:
+    """Replace what stands between two markers of a page."""
+    page = path.read_text(encoding="utf-8") if path.exists() else f"{begin}\n{end}\n"
+    before, rest = page.split(begin)
+    path.write_text(before + "\n".join([begin, "", *lines, "", end]) + rest.split(end)[1], encoding="utf-8")
+
+
+def standard_errors(reports: int, resampled: int) -> str:
+    """How sure a false-alarm rate of 5% is, in words."""
+    error, rough = (100 * np.sqrt(0.05 * 0.95 / n) for n in (reports, resampled))
+    return (
+        f"{reports} experiments a line, {resampled} for the bootstraps and the permutation: the standard error of a "
+        f"false-alarm rate of 5% is {error:.1f} and {rough:.1f}."
+    )
+
+
 def main() -> None:
     """Run the study and put its tables between the markers of the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reports", type=int, default=250)
+    parser.add_argument("--reports", type=int, default=1000)
+    parser.add_argument("--resampled", type=int, default=200)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/statistics.md")
     options = parser.parse_args()
+    asked = [options.reports, options.resampled]
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    if kept.get("reports") != options.reports:
-        kept = {"reports": options.reports, "found": {}}
+    if kept.get("reports") != asked:
+        kept = {"reports": asked, "found": {}}
     for name, scenario in SCENARIOS.items():
         if name in kept["found"]:
             continue
         since = time.process_time()
-        kept["found"][name] = measure(scenario, options.reports, np.random.default_rng(20261121))
+        kept["found"][name] = measure(simulated(scenario), *asked, np.random.default_rng(20261121))
         KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-        chosen = list(kept["found"][name].values())[-1]
-        print(f"{name}: {np.round(chosen, 3).tolist()}, {time.process_time() - since:.0f} s", flush=True)
+        chosen = np.round(kept["found"][name][CHOSEN], 3).tolist()
+        print(f"{name}: {chosen}, {time.process_time() - since:.0f} s", flush=True)
     found = {name: kept["found"][name] for name in SCENARIOS}
-    error = 100 * np.sqrt(0.05 * 0.95 / options.reports)
-    text = [
-        BEGIN, "",
-        f"{options.reports} simulated experiments a line; standard error of a false-alarm rate of 5%: {error:.1f}.",
-        "",
+    put_between(options.out, BEGIN, END, [
+        standard_errors(*asked), "",
         *table(found, 0, "coverage of the 95% interval, %"), "",
         *table(found, 1, "reports with a false alarm, %"), "",
-        *table(found, 2, f"bones shown at a true difference of {EFFECT}, %"), "", END,
-    ]  # fmt: skip
-    page = options.out.read_text(encoding="utf-8") if options.out.exists() else f"{BEGIN}\n{END}\n"
-    before, rest = page.split(BEGIN)
-    options.out.write_text(before + "\n".join(text) + rest.split(END)[1], encoding="utf-8")
+        *table(found, 2, f"bones shown at a true difference of {EFFECT}, %"),
+    ])  # fmt: skip
 
 
 if __name__ == "__main__":

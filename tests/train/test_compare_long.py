@@ -1,4 +1,4 @@
-"""Calibration at length: simulated experiments, and pairs drawn from a pool of real trainings."""
+"""Calibration at length: simulated experiments, and pairs drawn from a pool of real trainings (A/A and A/B)."""
 
 from __future__ import annotations
 
@@ -39,17 +39,20 @@ def test_simulated_experiments_keep_their_promises(change, monkeypatch):
 
 
 @pytest.mark.long
-def test_pairs_of_real_trainings_raise_no_false_alarm():
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_pairs_of_real_trainings_raise_no_false_alarm_and_cover_the_truth(seeds, monkeypatch):
     if not POOL.exists():
         pytest.skip("no pool of real trainings: benchmarks/statistics/pool.py makes one")
-    with np.load(POOL) as pool:
-        dice, groups = pool["dice"].astype(float), pool["groups"]
-    held = ~np.isnan(dice[0]).any(axis=0)
-    patients = np.unique(groups)
-    table = np.stack([dice[:, groups == p][:, :, held].mean(axis=1) for p in patients], axis=1)
+    monkeypatch.setattr(sys, "path", [str(STUDY), *sys.path])
+    from real import draw_pair, read_pool
+
+    first, second = read_pool(POOL)
+    assert len(first) >= 30
+    truth = (second.mean(0) - first.mean(0)).mean(0)
     rng, reports = np.random.default_rng(5), 300
-    alarms = []
-    for _ in range(reports):
-        order = rng.permutation(len(table))
-        alarms.append(alarm_and_coverage(table[order[:3]], table[order[3:6]], np.zeros(table.shape[2]))[0])
-    assert np.mean(alarms) <= 0.05 + 2.5 * math.sqrt(0.05 * 0.95 / reports)
+    same = [alarm_and_coverage(*draw_pair(first, None, seeds, rng), 0 * truth) for _ in range(reports)]
+    other = [alarm_and_coverage(*draw_pair(first, second, seeds, rng), truth)[1] for _ in range(reports)]
+    alarms, covered = np.mean(same, axis=0)
+    assert alarms <= 0.05 + 2.5 * math.sqrt(0.05 * 0.95 / reports)
+    assert covered >= 0.93
+    assert np.mean(other) >= 0.93
