@@ -16,4 +16,4 @@ def _superres(gray: np.ndarray, params: Mapping[str, Any], seed: int) -> np.ndar
     return apply_superres(gray, params, seed)
 
 
-register("superres", _superres)  # here, so that every process that makes files knows it
+register("superres", _superres, deep=True)  # here, so that every process that makes files knows it

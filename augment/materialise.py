@@ -59,7 +59,7 @@ def make_one(row: SampleRow, reader: SampleReader, image: str, labels: str) -> M
         CarpusError: a parent that cannot be read or fails its digest, or a file that cannot be written.
     """
     rendered = render(Recipe.from_dict(row.recipe), reader.film, reader.annotations)
-    picture = encode_png(rendered.image)
+    picture = encode_png(rendered.image if rendered.full is None else rendered.full)
     name = PurePosixPath(image).stem
     text = write_labels(rendered.annotations, name, (rendered.image.shape[1], rendered.image.shape[0]))
     write_atomically(inside(reader.root, image), picture)

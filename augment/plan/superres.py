@@ -109,5 +109,7 @@ class Superres:
         fidelity = assess(windows, lambda sample: pool.film(sample).gray, network, settings)
         for line in fidelity.lines():
             pool.warn(line)
+        if any(pool.film(sample).full is not None for sample in {w.sample for w in windows}):
+            pool.warn("films of more than 8 bits keep their depth; the network itself was trained on 8-bit pictures")
         if not self.force:
             fidelity.check()

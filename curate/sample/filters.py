@@ -20,7 +20,7 @@ from curate.errors import RecipeError
 from curate.sample.recipe import Filter
 
 PixelFilter = Callable[[np.ndarray, Mapping[str, Any], int], np.ndarray]
-"""(uint8 (h, w), parameters, seed) -> uint8 (h * scale, w * scale)"""
+"""(uint8 (h, w), parameters, seed) -> uint8 (h * scale, w * scale); one that keeps depth also takes and gives uint16"""
 
 SHORT_NAMES = {
     "clahe": "CLAHE",
@@ -35,18 +35,26 @@ SHORT_NAMES = {
 """The filters that the field uses, by their everyday names."""
 
 _REGISTERED: dict[str, PixelFilter] = {}
+_DEEP: set[str] = set()
 
 
-def register(name: str, function: PixelFilter) -> None:
-    """Make a filter known under the name that recipes use."""
+def register(name: str, function: PixelFilter, deep: bool = False) -> None:
+    """Make a filter known under the name that recipes use; ``deep`` if it keeps the depth of 16-bit films."""
     _REGISTERED[name] = function
+    if deep:
+        _DEEP.add(name)
+
+
+def keeps_depth(name: str) -> bool:
+    """Whether a filter takes 16-bit films and gives 16 bits back."""
+    return name in _DEEP
 
 
 def apply_filter(step: Filter, gray: np.ndarray, seed: int) -> np.ndarray:
     """Run one filter of a recipe.
 
     Args:
-        gray: uint8 array of shape (height, width).
+        gray: uint8 array of shape (height, width); or uint16, for a filter that keeps depth.
         seed: of the recipe and the filter's place in it; the only source of its randomness.
 
     Raises:
@@ -55,8 +63,9 @@ def apply_filter(step: Filter, gray: np.ndarray, seed: int) -> np.ndarray:
     function = _REGISTERED.get(step.name)
     result = function(gray, step.params, seed) if function is not None else _albumented(step, gray, seed)
     expected = (round(gray.shape[0] * step.scale), round(gray.shape[1] * step.scale))
-    if result.dtype != np.uint8 or result.shape != expected:
-        raise RecipeError(step.name, f"gave {result.dtype} {result.shape} where uint8 {expected} was promised")
+    if result.dtype != gray.dtype or result.shape != expected:
+        promised = f"{gray.dtype} {expected}"
+        raise RecipeError(step.name, f"gave {result.dtype} {result.shape} where {promised} was promised")
     return result
 
 

@@ -1,4 +1,4 @@
-"""Grey 8-bit PNG, fast: written by isa-l, and read by isa-l where a file is of the usual kinds.
+"""Grey PNG, fast: written by isa-l, and read by isa-l where a file is of the usual kinds.
 
 Films come as PNG whose three channels hold the same values. PNG filters work on each channel by itself, so the
 filtered bytes of equal channels are equal as well, and a third of them is the filtered stream of the grey film. It is
@@ -30,18 +30,21 @@ CHANGING = (b"tRNS", b"acTL")
 
 
 def encode_png(gray: np.ndarray) -> bytes:
-    """A grey PNG of a uint8 (height, width) array: rows filtered by "up", deflated by isa-l.
+    """A grey PNG of a uint8 or uint16 (height, width) array: rows filtered by "up", deflated by isa-l.
 
     Three to five times as fast as the usual encoders at no larger files; see docs/decisions.
     """
-    if gray.dtype != np.uint8 or gray.ndim != 2:
-        raise ImageError(None, f"a PNG is made of uint8 (h, w), not {gray.dtype} {gray.shape}")
+    if gray.dtype not in (np.uint8, np.uint16) or gray.ndim != 2:
+        raise ImageError(None, f"a PNG is made of uint8 or uint16 (h, w), not {gray.dtype} {gray.shape}")
     height, width = gray.shape
-    rows = np.empty((height, width + 1), np.uint8)
+    bits = 8 * gray.itemsize
+    if bits == 16:  # filters work byte by byte, most significant first
+        gray = gray.astype(">u2").view(np.uint8)
+    rows = np.empty((height, gray.shape[1] + 1), np.uint8)
     rows[:, 0] = UP
     rows[0, 1:] = gray[0]
     np.subtract(gray[1:], gray[:-1], out=rows[1:, 1:])
-    return _file(width, height, [isal_zlib.compress(rows, 1)])
+    return _file(width, height, [isal_zlib.compress(rows, 1)], bits)
 
 
 def decode_gray_png(data: bytes) -> tuple[np.ndarray, int] | None:
@@ -119,10 +122,10 @@ def _stored(rows: np.ndarray) -> list[bytes | memoryview]:
     return [*pieces, struct.pack(">I", isal_zlib.adler32(view))]
 
 
-def _file(width: int, height: int, packed: list[bytes | memoryview]) -> bytes:
-    """A grey 8-bit PNG around the pieces of a zlib stream."""
+def _file(width: int, height: int, packed: list[bytes | memoryview], bits: int = 8) -> bytes:
+    """A grey PNG around the pieces of a zlib stream."""
     out: list[bytes | memoryview] = [SIGNATURE]
-    header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    header = struct.pack(">IIBBBBB", width, height, bits, 0, 0, 0, 0)
     for kind, pieces in ((b"IHDR", [header]), (b"IDAT", packed), (b"IEND", [])):
         checksum = isal_zlib.crc32(kind)
         for piece in pieces:

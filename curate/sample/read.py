@@ -96,14 +96,15 @@ class SampleReader:
         if film is None:
             row = self._row(sample)
             if row.image is not None and (row.recipe is None or (self.root / row.image).exists()):
-                gray = decode(self._bytes(row.image, row.file), Path(row.image)).gray
+                picture = decode(self._bytes(row.image, row.file), Path(row.image))
+                gray, full = picture.gray, picture.full
                 if gray.shape != (row.height, row.width):
                     raise ImageError(row.image, f"is {gray.shape[1]} x {gray.shape[0]}, not as the manifest says")
             elif row.recipe is not None:
-                gray = render_image(Recipe.from_dict(row.recipe), self.film)
+                gray, full = render_image(Recipe.from_dict(row.recipe), self.film), None
             else:
                 raise ManifestError(sample, "is an original without a file")
-            film = Film(gray, background_level(gray))
+            film = Film(gray, background_level(gray), full)
             self._cache.put(sample, film)
         return film
 

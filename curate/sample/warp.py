@@ -20,11 +20,13 @@ class Film:
     Attributes:
         gray: uint8 array of shape (height, width).
         background: grey level of the empty film, 0 to 255.
+        full: the grey values of a 16-bit file, uint16 of the same shape, for what keeps depth; else ``None``.
     """
 
-    def __init__(self, gray: np.ndarray, background: int):
+    def __init__(self, gray: np.ndarray, background: int, full: np.ndarray | None = None):
         self.gray = gray
         self.background = background
+        self.full = full
         self._levels: dict[int, np.ndarray] = {1: gray}
 
     def level(self, factor: int) -> np.ndarray:
@@ -42,7 +44,7 @@ class Film:
     @property
     def nbytes(self) -> int:
         """Memory held by the film and its shrunk copies."""
-        return sum(level.nbytes for level in self._levels.values())
+        return sum(level.nbytes for level in self._levels.values()) + (0 if self.full is None else self.full.nbytes)
 
 
 def shrink_factor(affine: np.ndarray) -> int:

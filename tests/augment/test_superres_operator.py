@@ -88,6 +88,29 @@ def test_films_of_their_own_size_keep_their_labels(painted, net):
     assert verify(made.version) == []
 
 
+@pytest.mark.parametrize("enlarge", [False, True])
+def test_16_bit_films_keep_their_depth(tmp_path, net, enlarge):
+    root = tiny_set(tmp_path / "films", patients=6, films=1)
+    _paint(root)
+    for path in sorted((root / "DCM").rglob("*.png")):
+        gray = cv2.imread(str(path), cv2.IMREAD_UNCHANGED).astype(np.uint16)
+        fine = np.random.default_rng(7).integers(0, 16, gray.shape, dtype=np.uint16)
+        cv2.imwrite(str(path), gray * 16 + fine)  # 12 bits in a 16-bit file
+    made = make_version(ingest(root).version.manifest, Superres(model=net, enlarge=enlarge), 2)
+    assert any("more than 8 bits" in line for line in made.warnings)
+    reader = SampleReader(made.version)
+    for row in (r for r in made.version.samples if not r.is_original):
+        stored = cv2.imread(str(root / row.image), cv2.IMREAD_UNCHANGED)
+        film = reader.film(row.parents[0]).full
+        assert (stored.dtype, film.dtype) == (np.uint16, np.uint16)
+        wanted, got = (film, shrink(stored.astype(np.float32), 2))
+        if not enlarge:
+            wanted = shrink(film.astype(np.float32), 2)
+        assert np.abs(wanted - got).max() <= 0.5  # a sixteenth of that in grey levels of 8 bits
+        assert np.array_equal(reader.film(row.id).gray, stored >> 4)
+    assert verify(made.version) == []
+
+
 @pytest.mark.parametrize("scale", [2, 3, 4])
 def test_enlarged_films_carry_their_labels_along(painted, net, scale):
     version = make_version(painted.manifest, Superres(model=net, scale=scale, enlarge=True), 2).version

@@ -22,6 +22,13 @@ def test_our_png_decodes_elsewhere_to_the_same_pixels(width, height, seed):
     assert np.array_equal(cv2.imdecode(np.frombuffer(encode_png(gray), np.uint8), cv2.IMREAD_UNCHANGED), gray)
 
 
+@given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**31))
+@settings(max_examples=20)
+def test_16_bits_come_back_as_they_were(width, height, seed):
+    deep = np.random.default_rng(seed).integers(0, 1 << 16, (height, width), dtype=np.uint16)
+    assert np.array_equal(cv2.imdecode(np.frombuffer(encode_png(deep), np.uint8), cv2.IMREAD_UNCHANGED), deep)
+
+
 def test_equal_channels_become_one_and_unequal_ones_their_luminance(tmp_path):
     gray = np.arange(64, dtype=np.uint8).reshape(8, 8)
     cv2.imwrite(str(tmp_path / "three.png"), np.dstack([gray] * 3))
