@@ -14,7 +14,11 @@ from augment.plan import PLANNERS
 from augment.plan.base import Planner
 from augment.superres.cli import superres_page
 
-app = App(name="augment", help="Plan new samples from old ones, make their files, and name the result as a version.")
+app = App(
+    name="augment",
+    help="Plan new samples from old ones, make their files, and name the result as a version.",
+    default_parameter=Parameter(consume_multiple=True, negative_iterable=""),  # --classes Pisiform Trapezoid
+)
 
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
 Switch = Annotated[bool, Parameter(negative="")]

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import orjson
 import pytest
 
 from augment.children import Job
+from augment.cli import app
 from augment.make import make, make_version
 from augment.plan import PLANNERS
 from augment.plan.copy_paste import CopyPaste
@@ -308,8 +310,19 @@ def test_every_operator_is_a_command(version):
     for name in (*PLANNERS, "run", "preview", "stats", "rebuild"):
         assert name in done.stdout
     once = subprocess.run(
-        [BIN / "augment", "crop", "--n", "2", "--classes", "Ulna", "Radius", "--where", "side=right", "--virtual",
-         "--json"], cwd=version.root, capture_output=True, text=True, timeout=60, check=False,
+        [BIN / "augment", "crop", "--n", "2", "--classes", "Ulna", "Radius", "--region", "carpal", "thumb", "--where",
+         "width>0", "height>0", "--virtual", "--json"], cwd=version.root, capture_output=True, text=True, timeout=60,
+        check=True,
     )
-    assert once.returncode in (0, 2), once.stderr
-    assert "Traceback" not in once.stderr
+    name = orjson.loads(once.stdout)["version"]
+    options = version.manifest.open(version.manifest.path).version(name).step["options"]
+    assert options == {"region": ["carpal", "thumb"], "classes": ["Ulna", "Radius"]}
+
+
+def test_words_after_an_option_are_all_its_own():
+    _, found, _ = app.parse_args(
+        ["filter", "--n=3", "--apply", "clahe", "clip_limit=2", "jpeg", "--pick=1", "--classes", "Ulna", "Hamate"],
+        exit_on_error=False, print_error=False,
+    )
+    assert found.arguments["options"].apply == ("clahe", "clip_limit=2", "jpeg")
+    assert found.arguments["common"].classes == ("Ulna", "Hamate")
