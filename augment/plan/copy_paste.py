@@ -19,7 +19,7 @@ from augment.plan.draw import Drawn, draw
 from augment.plan.region import wanted_classes
 from curate.errors import UsageError
 from curate.manifest import SampleRow
-from curate.sample.blend import FEATHER
+from curate.sample.blend import FEATHER, SURROUND
 from curate.sample.geometry import compose, frame, identity, rotation_about, transform_geometry, translation
 from curate.sample.recipe import Placement, Recipe
 
@@ -50,7 +50,7 @@ class CopyPaste:
     strength: float = 1.0
 
     operator: ClassVar[str] = "copy-paste"
-    version: ClassVar[int] = 1
+    version: ClassVar[int] = 2
 
     def __post_init__(self) -> None:
         wanted_classes(self.region, self.classes)
@@ -100,9 +100,11 @@ class CopyPaste:
                 affine,
             )
             ring = outline(transform_geometry(bone, affine))
+            others = [a.geometry for a in pool.annotations(donor.id) if a.label != labels[k]]
             places.append(
                 Placement.of(
-                    donor.id, affine, ring, blend="attenuate", weight=float(self.strength), labels=(labels[k],)
+                    donor.id, affine, ring, blend="attenuate", weight=float(self.strength), labels=(labels[k],),
+                    crossed=crossed(ring, [transform_geometry(o, affine) for o in others]),
                 )
             )
         return Recipe(self.operator, self.version, drawn.seed, size, tuple(places))
@@ -114,3 +116,12 @@ def outline(bone: shapely.Geometry) -> np.ndarray:
     if not isinstance(grown, shapely.Polygon):
         grown = grown.convex_hull
     return np.round(np.array(grown.exterior.coords[:-1]), 3)
+
+
+def crossed(ring: np.ndarray, others: Sequence[shapely.Geometry]) -> float:
+    """The share, in [0, 0.95], of a ring's surroundings that other bones of its film take."""
+    within = shapely.Polygon(ring)
+    band = shapely.difference(shapely.buffer(within, SURROUND), within)
+    near = [o for o in others if o.intersects(band)]
+    taken = shapely.intersection(band, shapely.union_all(near)).area if near else 0.0
+    return round(min(taken / band.area, 0.95), 3)

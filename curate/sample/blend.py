@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
+
+SURROUND = 16
+"""Output pixels round a ring of which an attenuation reads the levels."""
 
 SURROUND_CELLS = 48
 """The levels around a ring are carried inside it on a grid of about this many cells a side."""
@@ -28,8 +33,21 @@ def attenuate(below: np.ndarray, above: np.ndarray, background: int, weight: flo
     return np.rint(255.0 - (255.0 - below) * transmission[above]).astype(np.uint8)
 
 
+@dataclass(frozen=True)
+class Surroundings:
+    """Where round a ring the level of tissue is read.
+
+    Attributes:
+        reach: pixels from the ring. crossed: share of them that other bones take; they are its lightest part.
+    """
+
+    reach: float
+    crossed: float = 0.0
+
+
 def attenuate_inside(
-    below: np.ndarray, above: np.ndarray, inside: np.ndarray, weight: float, feather: float
+    below: np.ndarray, above: np.ndarray, inside: np.ndarray, weight: float, feather: float,
+    near: Surroundings | None = None,
 ) -> np.ndarray:
     """What one film shows inside a ring above the levels along that ring, seen over another film.
 
@@ -38,18 +56,32 @@ def attenuate_inside(
 
     Args:
         below, above: uint8 (h, w). inside: bool (h, w). feather: pixels from the ring to full strength.
+        near: what other bones take of the ring's surroundings; without it all of them count as tissue.
 
     Returns:
         uint8 (h, w), equal to ``below`` outside the ring.
 
     Source: Perez, Gangnet, Blake, Poisson image editing, 2003 (the membrane), on transmissions instead of levels.
     """
-    surround = membrane(above, inside)
+    tissue = above if near is None or not near.crossed else np.minimum(above, _tissue_level(above, inside, near))
+    surround = membrane(tissue, inside)
     excess = np.clip((255.0 - above) / np.maximum(255.0 - surround, 1.0), 0.0, 1.0)
     padded = cv2.copyMakeBorder(inside.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     depth = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
     strength = np.clip(depth / max(feather, 1e-6), 0.0, 1.0) * weight
     return np.rint(255.0 - (255.0 - below) * excess**strength).astype(np.uint8)
+
+
+def _tissue_level(above: np.ndarray, inside: np.ndarray, near: Surroundings) -> np.uint8:
+    """The level above which what lies round a ring is taken for other bones, uint8."""
+    padded = cv2.copyMakeBorder((~inside).astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=1)
+    distance = cv2.distanceTransform(padded, cv2.DIST_L2, 5)[1:-1, 1:-1]
+    levels = np.sort(above[(distance > 0) & (distance <= near.reach)])
+    if not len(levels):
+        return np.uint8(255)
+    # the lightest of the rest border on those bones: the more of them, the less of the rest is trusted
+    share = (1.0 - near.crossed) * (1.0 - near.crossed / 2)
+    return levels[min(int(share * len(levels)), len(levels) - 1)]
 
 
 def membrane(values: np.ndarray, inside: np.ndarray) -> np.ndarray:

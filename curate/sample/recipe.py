@@ -18,6 +18,10 @@ BLENDS = ("replace", "mean", "attenuate")
 Region = Box | tuple[tuple[float, float], ...]
 
 
+FARTHEST = 1e8
+"""Pixels; an affine with a larger number cannot be meant."""
+
+
 @dataclass(frozen=True)
 class Field:
     """A smooth displacement on a coarse grid over the output picture.
@@ -61,6 +65,8 @@ class Placement:
             shows above its own background; through a ring, only what it shows above the levels along that ring.
         weight: share in a mean, and of its annotations in the target; strength of an attenuation.
         labels: classes whose annotations come along; ``None`` for all.
+        crossed: share of a ring's surroundings that lies in other bones, in [0, 1): an attenuation reads the level of
+            tissue from the rest, which is the darker part.
         levels: ``"first"`` brings the film's grey levels to those of the first placement's film; ``None`` keeps them.
     """
 
@@ -71,6 +77,7 @@ class Placement:
     blend: str = "replace"
     weight: float = 1.0
     labels: tuple[str, ...] | None = None
+    crossed: float = 0.0
     levels: str | None = None
 
     @classmethod
@@ -88,6 +95,7 @@ class Placement:
     def to_dict(self) -> dict[str, Any]:
         region = list(self.region) if not isinstance(self.region[0], tuple) else [list(p) for p in self.region]
         some: dict[str, Any] = {} if self.labels is None else {"labels": list(self.labels)}
+        some |= {"crossed": self.crossed} if self.crossed else {}
         some |= {} if self.levels is None else {"levels": self.levels}
         return {
             "parent": self.parent,
@@ -109,6 +117,7 @@ class Placement:
             blend=data.get("blend", "replace"),
             weight=float(data.get("weight", 1.0)),
             labels=None if data.get("labels") is None else tuple(map(str, data["labels"])),
+            crossed=float(data.get("crossed", 0.0)),
             levels=data.get("levels"),
         )
 
@@ -208,14 +217,23 @@ class Recipe:
             raise RecipeError(self.operator, "a recipe needs at least one placement")
         if min(self.size) < 1 or self.size[0] * self.size[1] > 1 << 31:
             raise RecipeError(self.operator, f"output size {self.size} is not a picture's")
+        if not math.isfinite(math.prod(f.scale for f in self.filters)) or math.prod(self.output_size) > 1 << 31:
+            raise RecipeError(self.operator, "its filters make it larger than any picture")
         if self.fill != "background" and not (isinstance(self.fill, int) and 0 <= self.fill <= 255):
             raise RecipeError(self.operator, f"fill {self.fill!r} is neither 'background' nor 0 to 255")
         for place in self.placements:
+            if not isinstance(place.parent, str):
+                raise RecipeError(self.operator, f"parent {place.parent!r} is not the id of a sample")
             matrix = place.matrix()
-            if not np.isfinite(matrix).all() or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
-                raise RecipeError(place.parent, "its affine is singular or not finite")
+            if not np.abs(matrix).max() < FARTHEST or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
+                raise RecipeError(place.parent, "its affine is singular, not finite or beyond any picture")
+            field = place.field
+            if field and not len(field.dx) == len(field.dy) == field.rows * field.cols:
+                raise RecipeError(place.parent, f"its field has not {field.rows} x {field.cols} numbers each way")
             if place.blend not in BLENDS:
                 raise RecipeError(place.parent, f"blend {place.blend!r} is none of {', '.join(BLENDS)}")
+            if not 0 <= place.crossed < 1:
+                raise RecipeError(place.parent, f"crossed {place.crossed} is no share in [0, 1)")
             if place.levels not in (None, "first"):
                 raise RecipeError(place.parent, f"levels {place.levels!r} are neither 'first' nor left out")
             if not math.isfinite(place.weight) or place.weight <= 0:

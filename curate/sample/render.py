@@ -11,25 +11,24 @@ import shapely
 
 from curate.errors import RecipeError
 from curate.sample.annotation import Annotation
-from curate.sample.blend import FEATHER, attenuate, attenuate_inside
-from curate.sample.filters import apply_filter
+from curate.sample.blend import FEATHER, SURROUND, Surroundings, attenuate, attenuate_inside
+from curate.sample.filters import apply_filter, keeps_depth
 from curate.sample.geometry import (
     apply_affine,
     compose,
     frame,
+    identity,
     region_polygon,
     scale_affine,
     transform_geometry,
     translation,
 )
+from curate.sample.image import to_uint8
 from curate.sample.labels import Dropped, render_labels
 from curate.sample.raster import coverage_fraction
 from curate.sample.recipe import Placement, Recipe
 from curate.sample.tone import matched
 from curate.sample.warp import Film, check_field, warp, warp_with_field
-
-SURROUND = 16
-"""Pixels round a ring of which an attenuation reads the levels."""
 
 EDGE = 0.8
 """A region may reach this many parent pixels beyond its film and still count as lying within it: no seam of background
@@ -42,6 +41,7 @@ class Rendered:
 
     Attributes:
         image: uint8 array of shape (height, width).
+        full: the same at 16 bits, uint16, where parent and filters have that depth; else ``None``.
         annotations: in the image's pixels.
         dropped: what left the frame or was too small to keep.
     """
@@ -49,6 +49,7 @@ class Rendered:
     image: np.ndarray
     annotations: tuple[Annotation, ...]
     dropped: Dropped
+    full: np.ndarray | None = None
 
 
 def render(
@@ -64,6 +65,10 @@ def render(
         scale: output pixels per output pixel of the recipe; one resampling, straight from the parents.
     """
     labels, dropped = render_labels(recipe, annotations_of, scale)
+    if recipe.filters and scale == 1.0:
+        recipe.check()
+        picture = _filtered(recipe, film_of)
+        return Rendered(to_uint8(picture), labels, dropped, None if picture.dtype == np.uint8 else picture)
     return Rendered(render_image(recipe, film_of, scale), labels, dropped)
 
 
@@ -74,15 +79,38 @@ def render_image(recipe: Recipe, film_of: Callable[[str], Film], scale: float = 
     """
     recipe.check()
     if recipe.filters:
-        canvas = _canvas(recipe, film_of, 1.0)
-        for k, step in enumerate(recipe.filters):
-            canvas = apply_filter(step, canvas, recipe.seed + k)
+        canvas = to_uint8(_filtered(recipe, film_of))
         if scale == 1.0:
             return canvas
         size = tuple(round(edge * scale) for edge in recipe.output_size)
         _check_size(recipe, size, scale)
         return warp(Film(canvas, 0), scale_affine(scale), size, inside=True)
     return _canvas(recipe, film_of, scale)
+
+
+def _filtered(recipe: Recipe, film_of: Callable[[str], Film]) -> np.ndarray:
+    """A recipe with filters at full size: uint8, or uint16 where ``_whole_film`` has that depth."""
+    deep = _whole_film(recipe, film_of)
+    canvas = _canvas(recipe, film_of, 1.0) if deep is None else deep
+    for k, step in enumerate(recipe.filters):
+        canvas = apply_filter(step, canvas, recipe.seed + k)
+    if deep is not None:
+        bits = max(int(deep.max(initial=0)).bit_length(), 8)
+        if int(canvas.max(initial=0)).bit_length() != bits:  # a reader goes by the largest value: it would brighten
+            return np.minimum(canvas >> (bits - 8), 255).astype(np.uint8)
+    return canvas
+
+
+def _whole_film(recipe: Recipe, film_of: Callable[[str], Film]) -> np.ndarray | None:
+    """The grey values, uint16, of the one film that a recipe only filters, if all its filters keep depth."""
+    if len(recipe.placements) != 1 or not all(keeps_depth(step.name) for step in recipe.filters):
+        return None
+    (place,) = recipe.placements
+    full = film_of(place.parent).full
+    plain = place.field is None and place.blend == "replace" and np.array_equal(place.matrix(), identity())
+    if full is None or not plain or full.shape != (recipe.size[1], recipe.size[0]):
+        return None
+    return full if tuple(place.region) == frame(*recipe.size) else None
 
 
 def _check_size(recipe: Recipe, size: tuple[int, ...], scale: float) -> None:
@@ -113,7 +141,8 @@ def _canvas(recipe: Recipe, film_of: Callable[[str], Film], scale: float) -> np.
         if place.blend == "attenuate" and mask is None:
             pixels = attenuate(canvas[window], pixels, film_of(place.parent).background, place.weight)
         elif place.blend == "attenuate":
-            pixels = attenuate_inside(canvas[window], pixels, mask, place.weight, FEATHER * scale)
+            near = Surroundings(SURROUND * scale, place.crossed)
+            pixels = attenuate_inside(canvas[window], pixels, mask, place.weight, FEATHER * scale, near)
         if mask is None:
             canvas[window] = pixels
         else:
