@@ -8,12 +8,12 @@ from typing import Annotated
 
 from cyclopts import App, Parameter
 
-from curate import cli_changes, cli_versions
+from curate import cli_changes, cli_looks, cli_versions
 from curate.options import Data, Json, Names, Switch
 
 app = App(name="curate", help="Read a polygon-labelled data set, flag what is odd in it, and name its versions.")
 
-for _name, _command in (cli_versions.COMMANDS | cli_changes.COMMANDS).items():
+for _name, _command in (cli_versions.COMMANDS | cli_changes.COMMANDS | cli_looks.COMMANDS).items():
     app.command(_command, name=_name)
 
 
@@ -188,6 +188,7 @@ def drop(
     *,
     flag: Names = (),
     sample: Names = (),
+    reviewed: Switch = False,
     also_evaluation: Switch = False,
     source: Annotated[str | None, Parameter(name="--from")] = None,
     name: str | None = None,
@@ -197,36 +198,44 @@ def drop(
     """A version whose training does without some samples, and without the children made from them.
 
     Args:
-        flag: samples that have one of these flags or tags.
+        flag: samples that have one of these flags or tags; a flag that was rejected in `curate review` does not count.
         sample: these samples.
+        reviewed: only where somebody accepted the flag in `curate review`; the undecided stay, and are counted.
         also_evaluation: out of the evaluation films too; comparisons across this line are refused.
         source: version to start from; the newest by default.
         name: of the new version; the next vN by default.
     """
     from curate.errors import UsageError
-    from curate.flagged import flags_by_sample
+    from curate.flagged import flags_by_sample, tally, tally_line
     from curate.manifest import Manifest
     from curate.steps import drop as work
     from curate.terminal import print_json, say
 
-    if not flag and not sample:
-        raise UsageError("drop", "needs --flag or --sample")
+    if not flag and (reviewed or not sample):
+        raise UsageError("drop", "needs --flag" if reviewed else "needs --flag or --sample")
     manifest = Manifest.find(data)
+    decided = tally(manifest.version(source), flag) if flag else {}
+    if reviewed and not json:
+        say(tally_line(decided, flag))
     step = work(
         manifest,
-        flags=flags_by_sample(manifest.version(source)) if flag else {},
+        flags=flags_by_sample(manifest.version(source), reviewed) if flag else {},
         flag_names=flag,
         samples=sample,
         also_evaluation=also_evaluation,
         source=source,
         name=name,
+        reviewed=reviewed,
     )
     version = step.version
     if json:
-        print_json({"version": version.name, "digest": version.digest, "existed": step.existed, **version.step})
+        facts = {"version": version.name, "digest": version.digest, "existed": step.existed, **version.step}
+        print_json(facts | {"decisions": decided} if flag else facts)
     elif step.existed:
         say(f"{version.name} is already this step; nothing to do")
     else:
+        if decided.get("rejected") and not reviewed:
+            say(f"{decided['rejected']} flags were rejected in review and do not count")
         where = "altogether" if also_evaluation else "from training; they stay evaluation films"
         say(f"{version.name}: {version.step['dropped']} films of {version.parent} dropped {where}")
         if version.step["children"]:

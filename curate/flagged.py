@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from curate.flags.result import FilmFlags
+from curate.flags.result import FilmFlags, Flag
 from curate.flags.store import load_flags, save_flags
-from curate.manifest import Version
+from curate.manifest import SampleRow, Version
 from curate.manifest.commit import writing
+from curate.review.decisions import ACCEPTED, OUTCOMES, REJECTED, UNDECIDED, Decision, load_decisions
 
 SAVE_EVERY = 50
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
@@ -20,13 +22,86 @@ def _plain(items: Iterable[Any], total: int) -> Iterable[Any]:
     return items
 
 
-def flags_by_sample(version: Version) -> dict[str, tuple[str, ...]]:
-    """Sample id -> names of the flags raised on it, from the store; what was said of other bytes does not count."""
-    return {
-        name: result.flagged
-        for name, result in load_flags(version.root).items()
-        if name in version.by_id and result.digest.split()[0] == version.by_id[name].digest
-    }
+@dataclass(frozen=True)
+class Raised:
+    """A flag raised on a film of a version, and what people said of it.
+
+    Attributes:
+        id: of the sample. flag: as the detector gave it. detector: the detector's version then.
+        decision: the one that stands, ``None`` while nobody has decided. stale: a decision on an older answer (of
+        other bytes, other labels or another version of the detector), which does not count.
+    """
+
+    id: str
+    flag: Flag
+    detector: int
+    decision: Decision | None = None
+    stale: Decision | None = None
+
+    @property
+    def outcome(self) -> str:
+        return UNDECIDED if self.decision is None else self.decision.outcome
+
+
+def _judged(version: Version) -> list[tuple[SampleRow, FilmFlags]]:
+    """Each film on which the detectors' stored answers hold; what was said of other bytes does not count."""
+    there = ((version.by_id.get(name), result) for name, result in load_flags(version.root).items())
+    return [(row, result) for row, result in there if row is not None and result.digest.split()[0] == row.digest]
+
+
+def raised_flags(version: Version) -> list[Raised]:
+    """Every flag raised on a version's films, in the order of the store, and what people said of it.
+
+    Raises:
+        ManifestError: the stored flags or decisions are damaged.
+    """
+    return _raised(version, _judged(version))
+
+
+def _raised(version: Version, judged: list[tuple[SampleRow, FilmFlags]]) -> list[Raised]:
+    from curate.flags.registry import DETECTORS  # brings in every detector
+
+    kept_as = {d.name: d.key for d in DETECTORS}
+    decisions = load_decisions(version.root)
+    found = []
+    for row, result in judged:
+        for flag in result.flags:
+            if flag.flagged:
+                detector = result.kept.get(kept_as.get(flag.name, flag.name), {}).get("version", 0)
+                found.append(Raised(row.id, flag, detector, *decisions.on(row.id, flag.name, row.digest, detector)))
+    return found
+
+
+def flags_by_sample(version: Version, reviewed: bool = False) -> dict[str, tuple[str, ...]]:
+    """Id of each film that was judged -> names of the flags that stand on it: all but those that a person rejected.
+
+    Args:
+        reviewed: only those that a person accepted.
+    """
+    judged = _judged(version)
+    standing: dict[str, tuple[str, ...]] = {row.id: () for row, _ in judged}
+    for one in _raised(version, judged):
+        if one.outcome == ACCEPTED or (not reviewed and one.outcome != REJECTED):
+            standing[one.id] += (one.flag.name,)
+    return standing
+
+
+def tally(version: Version, names: Sequence[str]) -> dict[str, int]:
+    """How people decided on the flags of these names: ``accepted``, ``rejected``, ``undecided``, and of the undecided
+    those with a ``stale`` decision."""
+    some = [one for one in raised_flags(version) if one.flag.name in names]
+    counts = {outcome: sum(one.outcome == outcome for one in some) for outcome in OUTCOMES}
+    return counts | {"stale": sum(one.stale is not None for one in some)}
+
+
+def tally_line(counts: Mapping[str, int], names: Sequence[str]) -> str:
+    """``tally`` in words."""
+    total = sum(counts[outcome] for outcome in OUTCOMES)
+    stale = f", {counts['stale']} of them decided on an older answer" if counts["stale"] else ""
+    return (
+        f"{total} flags ({', '.join(names)}): {counts[ACCEPTED]} accepted, {counts[REJECTED]} rejected, "
+        f"{counts[UNDECIDED]} undecided{stale}; `curate review` decides"
+    )
 
 
 def flag_version(version: Version, detectors: Sequence[str] = (), progress: Progress = _plain) -> list[FilmFlags]:

@@ -7,9 +7,10 @@ from collections import defaultdict
 from dataclasses import dataclass
 from typing import Any
 
-from curate.flags.store import load_flags
+from curate.flagged import raised_flags
 from curate.manifest import SampleRow, Version
 from curate.manifest.commit import fold_label
+from curate.review.decisions import REJECTED
 
 FLAGS = ("duplicate", "near-duplicate")
 
@@ -34,8 +35,8 @@ class Twins:
 def twins_apart(version: Version) -> list[Twins]:
     """Originals with the same pixels, or flagged as (near-)duplicates, whose folds differ.
 
-    The same pixels are seen without any flag; near-duplicates only after ``curate flag-outliers``. A suspicion, not a
-    proof: it stops nothing by itself.
+    The same pixels are seen without any flag; near-duplicates only after ``curate flag-outliers``, and not where a
+    person rejected the flag. A suspicion, not a proof: it stops nothing by itself.
     """
     films = [r for r in version.samples if r.is_original]
     pairs: dict[tuple[str, str], str] = {}
@@ -47,15 +48,12 @@ def twins_apart(version: Version) -> list[Twins]:
         for other in same[1:]:
             pairs[same[0].id, other.id] = "the same pixels"
     by_image = {r.image: r for r in films}
-    for name, result in load_flags(version.root).items():
-        if name not in version.by_id or result.digest.split()[0] != version.by_id[name].digest:
-            continue
-        for flag in result.flags:
-            if flag.name in FLAGS and flag.flagged:
-                for word in re.split(r"\s", flag.why):
-                    other = by_image.get(word.rstrip(".,;"))
-                    if other is not None and other.id != name:
-                        pairs.setdefault((other.id, name), flag.why)
+    for one in raised_flags(version):
+        if one.flag.name in FLAGS and one.outcome != REJECTED:
+            for word in re.split(r"\s", one.flag.why):
+                other = by_image.get(word.rstrip(".,;"))
+                if other is not None and other.id != one.id:
+                    pairs.setdefault((other.id, one.id), one.flag.why)
     found = []
     for (a, b), why in sorted(pairs.items()):
         one, two = version.fold_of[version.by_id[a].group], version.fold_of[version.by_id[b].group]

@@ -9,6 +9,7 @@ from typing import Any
 import orjson
 
 from curate.errors import UsageError
+from curate.files import digest_bytes
 from curate.manifest import EVALUATION_ONLY, Manifest, Version
 from curate.manifest.commit import commit_version, next_split_name, same_step, writing
 from curate.manifest.splits import TEST, make_split
@@ -38,6 +39,7 @@ def drop(
     also_evaluation: bool = False,
     source: str | None = None,
     name: str | None = None,
+    reviewed: bool = False,
 ) -> Step:
     """A version without some samples, and without the children made from them.
 
@@ -48,6 +50,7 @@ def drop(
         flags: sample id -> names of its flags. flag_names: drop samples that have one of these flags or tags.
         samples: drop these ids as well.
         source: version to start from; the newest by default.
+        reviewed: ``flags`` holds those that a person accepted; tags, on which nobody decides, do not count.
 
     Raises:
         UsageError: nothing to drop, or a sample that the version doesn't have.
@@ -60,9 +63,11 @@ def drop(
         asked |= {k: v for k, v in (("flags", sorted(flag_names)), ("ids", sorted(samples))) if v}
         if also_evaluation:
             asked["also_evaluation"] = True
+        if reviewed:
+            asked["reviewed"] = True
         wanted = {parent.row(s).id for s in samples}
         for row in parent.samples:
-            if {*row.tags, *flags.get(row.id, ())} & {*flag_names}:
+            if {*(() if reviewed else row.tags), *flags.get(row.id, ())} & {*flag_names}:
                 wanted.add(row.id)
         gone = {r.id for r in parent.samples if not r.is_original and descends(parent, r.id, wanted)}
         films = {i for i in wanted if parent.by_id[i].is_original}
@@ -74,6 +79,8 @@ def drop(
             what = " or ".join([*flag_names, *samples])
             raise UsageError(parent.name, f"has no sample to drop for {what}")
         step = plain(asked | {"dropped": len(films), "children": len(gone - films)})
+        if reviewed:  # other decisions may drop as many other films: that is another step
+            step["films"] = digest_bytes("\n".join(sorted(wanted)).encode())
         existing = same_step(manifest, parent, step)
         if existing is not None:
             return Step(existing, existed=True)

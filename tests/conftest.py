@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from curate.ingest import ingest
+from tests.browser import Browser
 from tests.phantoms import tiny_set
 
 
@@ -37,3 +38,17 @@ def tiny(tmp_path: Path) -> Path:
 def version(tiny: Path):
     """v1 of the tiny films."""
     return ingest(tiny).version
+
+
+@pytest.fixture(scope="session")
+def chromium_page(tmp_path_factory):
+    """One headless Chromium for the session; skips where there is none."""
+    with Browser(tmp_path_factory.mktemp("chromium")) as page:
+        yield page
+
+
+@pytest.fixture
+def browser(chromium_page):
+    """A browser whose page has said nothing yet."""
+    chromium_page.errors.clear()
+    return chromium_page
