@@ -85,7 +85,7 @@ def plan_job(
         raise UsageError("--n", f"{job.n} is not a number of samples to make")
     if not 0 <= seed < 1 << 63:
         raise UsageError("--seed", f"{seed} is not in [0, 2^63)")
-    parents = select_parents(source, job.selection, reader)
+    parents = select_parents(source, job.selection, reader, warn)
     angle, turned = orientation_of(source, reader), turned_in(source)
     pool = Pool(parents, reader.annotations, warn, source.samples, angle, turned, reader.film)
     n = len(parents) if job.n is None else job.n

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -71,29 +71,50 @@ def _fits(row: SampleRow, condition) -> bool:
     return compare(str(value), wanted)
 
 
-def _flags(version: Version) -> dict[str, tuple[str, ...]]:
-    from curate.flagged import flags_by_sample  # brings in every detector
+class _Marks:
+    """Flags and tags of samples, a child's being its ancestors' as well; reads what detectors said only when asked.
 
-    return flags_by_sample(version)
+    Raises:
+        UsageError: a name that is no detector's and no tag of this version.
+    """
+
+    def __init__(self, version: Version, asked: Sequence[str], warn: Callable[[str], None]):
+        self._known = version.known
+        self._flags: Mapping[str, tuple[str, ...]] = {}
+        if not asked:
+            return
+        from curate.flagged import flags_by_sample  # brings in every detector
+        from curate.flags import NAMES
+
+        tags = {tag for row in version.samples for tag in row.tags}
+        for name in asked:
+            if name not in NAMES and name not in tags:
+                raise UsageError(name, f"is no flag or tag here; there are {', '.join([*NAMES, *sorted(tags)])}")
+        self._flags = flags_by_sample(version)
+        unjudged = sum(r.is_original and r.id not in self._flags for r in version.samples)
+        if unjudged and not tags.issuperset(asked):
+            warn(f"no detector has looked at {unjudged} films, so they count as not flagged: `curate flag-outliers`")
+
+    def __call__(self, row: SampleRow) -> set[str]:
+        inherited = (self(self._known[p]) for p in row.parents if p in self._known)
+        return {*row.tags, *self._flags.get(row.id, ())}.union(*inherited)
 
 
-def select_parents(version: Version, selection: Selection, reader: SampleReader) -> tuple[SampleRow, ...]:
+def select_parents(
+    version: Version, selection: Selection, reader: SampleReader, warn: Callable[[str], None] = lambda text: None
+) -> tuple[SampleRow, ...]:
     """The samples that may be drawn as parents: labelled, of a training fold, not dropped, and as selected.
 
     Originals only, unless the selection says otherwise. Sorted by id.
 
     Raises:
-        UsageError: no sample is left, saying which condition left none; or a class that the data set doesn't have.
+        UsageError: no sample is left, saying which condition left none; or a class, flag or tag that isn't there.
     """
     for name in selection.classes:
         if name not in version.classes:
             raise UsageError("--classes", f"{name} is no class of this data set: {', '.join(version.classes)}")
     conditions = [_condition(text) for text in selection.where]
-    flags = _flags(version) if selection.flags or selection.without_flags else {}
-
-    def marks(row: SampleRow) -> set[str]:
-        return {*row.tags, *flags.get(row.id, ())}
-
+    marks = _Marks(version, (*selection.flags, *selection.without_flags), warn)
     steps: Sequence[tuple[str, Any]] = (
         ("is labelled and in a training fold", lambda r: r.labelled and r.fold is not None),
         ("is kept for training", lambda r: EVALUATION_ONLY not in r.tags),

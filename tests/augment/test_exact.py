@@ -24,27 +24,27 @@ POLYGONS = 10_000
 """Random polygons an operator in the long mode; a child of these worlds holds at least 7 and usually 14 or more."""
 
 
-def moved(shape: shapely.Geometry, place: Placement, size: tuple[int, int]) -> shapely.Geometry:
-    """A parent's shape in the output, by shapely's affine and scipy's interpolation of the field."""
+def moved(shapes: list[shapely.Geometry], place: Placement, size: tuple[int, int]) -> list[shapely.Geometry]:
+    """A parent's shapes in the output, by shapely's affine and scipy's interpolation of the field."""
     (a, b, x), (c, d, y) = place.affine
-    there = affine_transform(shape, [a, b, c, d, x, y])
+    there = [affine_transform(shape, [a, b, c, d, x, y]) for shape in shapes]
     if place.field is None:
         return there
     f = place.field
     axes = (np.linspace(-0.5, size[1] - 0.5, f.rows), np.linspace(-0.5, size[0] - 0.5, f.cols))
-    grids = [RegularGridInterpolator(axes, np.reshape(v, (f.rows, f.cols))) for v in (f.dx, f.dy)]
+    field = RegularGridInterpolator(axes, np.stack([np.reshape(v, (f.rows, f.cols)) for v in (f.dx, f.dy)], axis=-1))
 
     def displaced(points: np.ndarray) -> np.ndarray:
         found, step = points, np.inf
         while step > 1e-10:
             inside = np.clip(found[:, ::-1], -0.5, (size[1] - 0.5, size[0] - 0.5))
-            last, found = found, points - np.stack([g(inside) for g in grids], axis=1)
+            last, found = found, points - field(inside)
             step = np.abs(found - last).max()
         return found
 
-    bent = shapely.transform(shapely.segmentize(there, FIELD_STEP), displaced)
+    bent = shapely.transform(shapely.segmentize(np.array(there), FIELD_STEP), displaced)
     # straight pieces between bent vertices can cross where a needle was thinner than their sag
-    return bent if bent.is_valid else shapely.make_valid(bent)
+    return [b if b.is_valid else shapely.make_valid(b) for b in bent]
 
 
 def shown(recipe: Recipe, k: int) -> shapely.Geometry:
@@ -68,11 +68,10 @@ def check(recipe: Recipe, world) -> int:
     near = 1e-9 if all(p.field is None for p in recipe.placements) else 1e-6
     for k, place in enumerate(recipe.placements):
         window = shown(recipe, k)
-        for parent in world.shapes[place.parent]:
-            if place.labels is not None and parent.label not in place.labels:
-                continue
-            looked += 1
-            whole = moved(parent.geometry, place, recipe.size)
+        parents = [p for p in world.shapes[place.parent] if place.labels is None or p.label in place.labels]
+        wholes = moved([p.geometry for p in parents], place, recipe.size)
+        looked += len(parents)
+        for parent, whole in zip(parents, wholes, strict=True):
             expected = polygonal_parts(whole.intersection(window))
             uncut = abs(sum(p.area for p in expected) - whole.area) <= 1e-9 * whole.area
             kept = [p for p in expected if uncut or p.area >= SLIVER_AREA]

@@ -239,14 +239,17 @@ def test_more_than_there_is_is_refused_and_nothing_is_named(version):
         make_version(manifest, Crop(region=("thumb",)), 3)
     with pytest.raises(UsageError, match="none that is of those groups"):
         make_version(manifest, Mosaic(), 3, selection=Selection(groups=("ID999",)))
+    with pytest.raises(UsageError, match=r"rotatoin: is no flag or tag here; there are .*rotation"):
+        make_version(manifest, Mosaic(), 3, selection=Selection(without_flags=("rotatoin",)))
     with pytest.raises(UsageError, match="has no operators"):
         make(manifest, [])
     assert [v.name for v in Manifest.open(manifest.path).versions()] == ["v1"]
-    done = make_version(manifest, Flip())
+    done = make_version(manifest, Flip(), selection=Selection(without_flags=("implant",)))
     assert done.made == 12
+    assert "no detector has looked at 12 films" in done.warnings[0]
     with pytest.raises(UsageError, match="doesn't hold"):
         make_version(manifest, Flip(), 5, seed=1)  # every film has its mirror image by now
-    assert make_version(manifest, Flip(), seed=0).existed
+    assert make_version(manifest, Flip(), selection=Selection(without_flags=("implant",))).existed
 
 
 def test_a_parent_that_fails_its_digest_stops_the_work_and_the_rest_is_kept(version):
