@@ -26,7 +26,8 @@ def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
     for k, digest in enumerate(measures):
         original = first.setdefault(digest, k)
         if original != k:
-            findings.append(Finding(1.0, f"Holds the same pixels as {films[original].image}."))
+            same = films[original].image
+            findings.append(Finding(1.0, f"Holds the same pixels as {same}.", None, {"duplicate_of": same}))
         else:
             copies = times[digest] - 1
             first_of = f"{copies} other film(s) hold these pixels; this one comes first."

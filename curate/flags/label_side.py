@@ -35,20 +35,22 @@ def _mirror_names() -> np.ndarray:
 MIRRORED = _mirror_names()
 
 
-def _by_names(annotations: tuple[Annotation, ...]) -> float:
-    """How much better the hand fits when index and little, middle and ring finger, radius and ulna change names."""
+def _by_names(annotations: tuple[Annotation, ...]) -> tuple[float, float]:
+    """What is gained when index and little, middle and ring finger, radius and ulna change names: squared deviations,
+    and the share by which the bones then lie closer to where their neighbours place them."""
     places = {k: v for k, v in centroids(annotations).items() if k in HAND_BONES and k not in CARPALS}
     areas: dict[str, float] = {}
     for a in annotations:
         areas[a.label] = areas.get(a.label, 0.0) + a.geometry.area
     placing = Placing.of(load_model(), places, areas) if len(places) >= 10 else None
     if placing is None:
-        return 0.0
+        return 0.0, 0.0
 
     def least(order: Any) -> float:
         return min(float(total(load_model(), placing.at[order], placing.size[order], m)) for m in (False, True))
 
-    return least(slice(None)) - least(MIRRORED)
+    now, after = least(slice(None)), least(MIRRORED)
+    return max(now - after, 0.0), 1 - float(np.sqrt(after / max(now, 1e-9)))
 
 
 def _by_place(film: Film, annotations: tuple[Annotation, ...]) -> tuple[float, float]:
@@ -85,13 +87,14 @@ def look(film: Film) -> Finding | None:
     if sum(a.label in HAND_BONES for a in annotations) < 10:
         return None
     side = side_of(annotations)
-    gain = max(_by_names(annotations), 0.0)
+    gain, closer = _by_names(annotations)
     now, mirrored = _by_place(film, annotations)
     better = max(mirrored - now, 0.0)
     signs = [
         (
             gain / (gain + HALF),
-            f"Thumb and fingers contradict each other: exchanged side for side, the names fit better by {gain:.0f}.",
+            "Thumb and fingers contradict each other: with the names of the other hand, the bones lie"
+            f" {100 * closer:.0f}% closer to where their neighbours place them.",
         ),
         (
             better / (better + GAIN),
@@ -104,4 +107,4 @@ def look(film: Film) -> Finding | None:
     return Finding(score, why if score >= 0.5 else f"Names, places and side agree: a {side} hand.")
 
 
-DETECTOR = FilmDetector("label-side", 1, 0.5, LABELS, look)
+DETECTOR = FilmDetector("label-side", 2, 0.5, LABELS, look)

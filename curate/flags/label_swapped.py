@@ -45,9 +45,9 @@ EXCHANGES = _exchanges()
 ORDERS = np.stack([e[3] for e in EXCHANGES])
 
 
-def best_exchange(measure: dict[str, Any]) -> tuple[float, int] | None:
-    """How much the best exchange of names improves the fit, and which it is; ``None`` where the labels are no
-    hand's."""
+def best_exchange(measure: dict[str, Any]) -> tuple[float, float, int] | None:
+    """What the best exchange of names takes from the sum of squared deviations, by what share it brings the bones
+    closer (root of that sum), and which it is; ``None`` where the labels are no hand's."""
     known = places_of(measure)
     placing = None if known is None else Placing.of(load_model(), *known)
     if placing is None:
@@ -57,7 +57,8 @@ def best_exchange(measure: dict[str, Any]) -> tuple[float, int] | None:
     now = total(load_model(), placing.at, placing.size, placing.mirrored)
     after = total(load_model(), placing.at[ORDERS], placing.size[ORDERS], placing.mirrored)
     gains = np.where(possible, now - after, -np.inf)
-    return float(gains.max()), int(gains.argmax())
+    which = int(gains.argmax())
+    return float(gains[which]), 1 - float(np.sqrt(after[which] / max(float(now), 1e-9))), which
 
 
 def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Finding | None]:
@@ -68,11 +69,14 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
         if best is None:
             findings.append(None)
             continue
-        gain, which = best
+        gain, closer, which = best
         one, other, touched, _ = EXCHANGES[which]
         score = max(gain, 0.0) / (max(gain, 0.0) + HALF)
         if score >= 0.5:
-            why = f"{one} and {other} seem to carry each other's names: exchanged, the hand fits better by {gain:.0f}."
+            why = (
+                f"{one} and {other} seem to carry each other's names: exchanged, the bones lie"
+                f" {100 * closer:.0f}% closer to where their neighbours place them."
+            )
             findings.append(Finding(score, why[0].upper() + why[1:], box_of(m, *touched)))
         else:
             findings.append(Finding(score, "No two bones would fit better with their names exchanged."))

@@ -114,7 +114,6 @@ def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
     scale = float(np.hypot(*matrix[:, 0]))
     if scale > 1:  # the finer film is laid over the coarser one, never the other way round
         a, b, matrix, scale = b, a, cv2.invertAffineTransform(matrix), 1 / scale
-    b.shape[::-1]
     source = cv2.GaussianBlur(a, (0, 0), 0.6 / scale) if scale < 0.8 else a
     first = _agreement(source, b, matrix)
     if not WORTH < first < SURE:
@@ -187,7 +186,8 @@ def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
     for k, found in enumerate(best):
         if found is not None and _score(found[0]) >= DETECTOR.threshold:
             why = f"Laid over {films[found[1]].image}, its fine structure correlates by {found[0]:.2f}."
-            findings.append(Finding(_score(found[0]), why))
+            partner = {"near_duplicate_of": films[found[1]].image, "near_duplicate_correlation": round(found[0], 3)}
+            findings.append(Finding(_score(found[0]), why, None, partner))
         elif k in named:
             findings.append(Finding(0.4, f"{films[named[k]].image} is the same exposure; this one comes first."))
         else:
