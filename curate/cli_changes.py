@@ -180,6 +180,7 @@ def export(
     lossy: Switch = False,
     ints: Switch = False,
     identified: Switch = False,
+    dicom: Switch = False,
     data: Data = None,
     json: Json = False,
 ) -> int:
@@ -191,19 +192,23 @@ def export(
         format: competition, coco, labelme, cvat, datumaro, yolo, masks, multimasks, nnunet or geojson.
         lossy: write also where the format cannot hold all; what is lost is counted either way.
         ints: whole-numbered vertices.
-        identified: keep what DICOM files say of the patient; by default their pictures alone are written.
+        identified: copy DICOM files as they are; by default what says who the patient is does not leave.
+        dicom: DICOM films stay DICOM, without their patient, rather than becoming grey PNG of 8 bits.
     """
     from curate.export import export as work
     from curate.manifest import Manifest
     from curate.terminal import print_json, progress, say, warn
 
-    done = work(Manifest.find(data).version(version), out, format, lossy, ints, identified, progress("export"))
+    done = work(Manifest.find(data).version(version), out, format, lossy, ints, identified, dicom, progress("export"))
     if json:
         print_json(done.to_dict())
         return 0
     say(f"{done.samples} samples of {version} in {out}, as {format}")
     for phrase in done.told():
         warn(f"lost: {phrase}")
+    if done.burnt_in:
+        warn(f"{len(done.burnt_in)} DICOM films say that text is burnt into their pixels, where it stays: "
+             f"{', '.join(done.burnt_in[:5])}")  # fmt: skip
     if done.left_out:
         warn(f"{done.left_out} films dropped from training were left out")
     return 0

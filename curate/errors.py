@@ -44,6 +44,10 @@ class RecipeError(CarpusError):
     """A recipe that cannot be rendered."""
 
 
+class WriteError(CarpusError):
+    """A file that could not be written: the disk is full or fails. Never a fault of the input."""
+
+
 class ManifestError(CarpusError):
     """A manifest or one of its tables that is missing, damaged or inconsistent."""
 

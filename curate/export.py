@@ -16,11 +16,13 @@ import shapely
 from curate.errors import CarpusError, UsageError
 from curate.files import digest_bytes, inside, write_atomically
 from curate.formats.base import Exported, Format, Holds, Part, Shape
+from curate.formats.deidentify import burnt_in, deidentified
 from curate.formats.masks import polygons
 from curate.formats.normal import attributes_of, shapes_from
 from curate.formats.registry import format_of
 from curate.manifest import EVALUATION_ONLY, SampleRow, Version
 from curate.manifest.head import TABLES
+from curate.sample.dicom import is_dicom
 from curate.sample.image import encode_png, read_bytes
 from curate.sample.read import SampleReader
 
@@ -45,12 +47,14 @@ class Exportation:
     Attributes:
         out: the folder. samples: written. losses: kind -> count, of what the format could not hold.
         left_out: samples dropped from training, which another tool would train on.
+        burnt_in: films whose DICOM header says that text stands in the pixels, which stays there.
     """
 
     out: Path
     samples: int = 0
     losses: dict[str, int] = field(default_factory=dict)
     left_out: int = 0
+    burnt_in: list[str] = field(default_factory=list)
 
     def told(self) -> list[str]:
         """The losses in words."""
@@ -151,6 +155,7 @@ def export(
     lossy: bool = False,
     ints: bool = False,
     identified: bool = False,
+    keep_dicom: bool = False,
     progress: Progress = lambda items, total: items,
 ) -> Exportation:
     """Write a version's samples in a format: pictures as they are where it takes them, else as grey PNG.
@@ -159,7 +164,8 @@ def export(
 
     Args:
         out: new, or empty. lossy: write also what the format cannot hold. ints: whole-numbered vertices.
-        identified: keep what DICOM files say of the patient; by default they are written as pictures alone.
+        identified: copy DICOM files as they are, patient and all; by default they are written as pictures alone.
+        keep_dicom: DICOM files stay DICOM, bit for bit in their pixels, without what says who the patient is.
         progress: wraps the iteration over samples, to show it.
 
     Raises:
@@ -181,7 +187,8 @@ def export(
     if partial.exists():
         shutil.rmtree(partial)  # of an export that was interrupted
     try:
-        target.write(partial, _written(exporter, rows, partial, identified, progress), version.classes)
+        written = _written(exporter, rows, partial, identified, keep_dicom, result, progress)
+        target.write(partial, written, version.classes)
         if out.exists():
             out.rmdir()
         os.replace(partial, out)
@@ -191,11 +198,12 @@ def export(
 
 
 def _written(
-    exporter: Exporter, rows: list[SampleRow], partial: Path, identified: bool, progress: Progress
+    exporter: Exporter, rows: list[SampleRow], partial: Path, identified: bool, keep_dicom: bool, result: Exportation,
+    progress: Progress,
 ) -> Iterator[Exported]:
     """Each sample, its picture written."""
     for row in progress(rows, len(rows)):
-        data, suffix = _picture(exporter, row, identified)
+        data, suffix = _picture(exporter, row, identified, keep_dicom, result)
         name = exporter.target.image_name(row.id, row.split, suffix)
         if Path(name).suffix != suffix or exporter.target.holds.grey:
             data = encode_png(exporter.reader.image(row.id))
@@ -205,7 +213,9 @@ def _written(
         yield Exported(row.id, name, size, shapes, row.labelled, group, row.fold, row.split, row.tags)
 
 
-def _picture(exporter: Exporter, row: SampleRow, identified: bool) -> tuple[bytes, str]:
+def _picture(
+    exporter: Exporter, row: SampleRow, identified: bool, keep_dicom: bool, result: Exportation
+) -> tuple[bytes, str]:
     """The bytes of a sample's picture and their suffix: its file's, unless it has none or names a patient."""
     root = exporter.version.root
     if row.image is None or not (root / row.image).exists():
@@ -213,6 +223,10 @@ def _picture(exporter: Exporter, row: SampleRow, identified: bool) -> tuple[byte
     data = read_bytes(inside(root, row.image))
     if digest_bytes(data) != row.file:
         raise CarpusError(row.image, "does not match its digest: it was changed or damaged")
-    if data[128:132] == b"DICM" and not identified:
+    if is_dicom(data) and not identified:
+        if burnt_in(data, Path(row.image)):
+            result.burnt_in.append(row.id)
+        if keep_dicom:
+            return deidentified(data, Path(row.image), exporter.group(row)), ".dcm"
         return encode_png(exporter.reader.image(row.id)), ".png"
     return data, Path(row.image).suffix.lower()

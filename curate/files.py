@@ -7,7 +7,7 @@ import hashlib
 import os
 from pathlib import Path
 
-from curate.errors import CarpusError, ManifestError
+from curate.errors import ManifestError, WriteError
 
 
 def digest_bytes(data: bytes) -> str:
@@ -44,7 +44,7 @@ def write_atomically(path: Path, data: bytes, durable: bool = False) -> None:
         durable: also wait for the disk; for the files on which a version's name depends.
 
     Raises:
-        CarpusError: the disk is full or the folder cannot be written; the old file, if any, is untouched.
+        WriteError: the disk is full or the folder cannot be written; the old file, if any, is untouched.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name[:80]}.{os.getpid()}.tmp")
@@ -61,7 +61,7 @@ def write_atomically(path: Path, data: bytes, durable: bool = False) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             temporary.unlink()
-        raise CarpusError(path, f"cannot be written: {error.strerror or error}") from None
+        raise WriteError(path, f"cannot be written: {error.strerror or error}") from None
 
 
 def sweep_temporary(folder: Path, name: str = "*") -> None:

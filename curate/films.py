@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 
 from curate.anatomy import fingers_deg, side_of
-from curate.errors import CarpusError, ManifestError, UsageError
+from curate.errors import CarpusError, ManifestError, UsageError, WriteError
 from curate.files import digest_bytes, write_atomically
 from curate.formats.competition import Found, find_samples
 from curate.formats.foreign import find_foreign
@@ -168,6 +168,8 @@ def _read_one(
                 "fingers_deg": fingers_deg(labels.annotations),
             }
         return facts, None
+    except WriteError:  # not this film's fault: no version is made without it
+        raise
     except CarpusError as error:
         path = error.path
         if path and os.path.isabs(path):

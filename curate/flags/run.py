@@ -23,8 +23,8 @@ def _applies(detector: Detector, film: Film) -> bool:
 
 
 def _kept(detector: Detector, known: FilmFlags | None, digest: str) -> object:
-    """The stored answer of this detector, or MISSING."""
-    if known is None or known.digest != digest:
+    """The stored answer of this detector, or MISSING; a film that could not be read last time is looked at again."""
+    if known is None or known.digest != digest or known.measures.get("faults"):
         return MISSING
     entry = known.kept.get(detector.key)
     return entry["found"] if entry is not None and entry["version"] == detector.version else MISSING
@@ -53,6 +53,10 @@ def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | Non
                 result.measures["faults"] = sorted({*result.measures.get("faults", ()), str(error)})
                 continue  # nothing is kept of it: another run may have more luck
         result.kept[detector.key] = {"version": detector.version, "found": found}
+    told = [entry["found"].get("fault") for entry in result.kept.values() if isinstance(entry["found"], dict)]
+    told.append(vars(film).get("fault"))  # only where somebody asked for its pixels
+    if faults := {*result.measures.get("faults", ()), *(t for t in told if t)}:
+        result.measures["faults"] = sorted(faults)
     film.close()
     return result
 

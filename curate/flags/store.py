@@ -17,7 +17,10 @@ JOURNAL = Path("data_manifest") / "flags.journal.jsonl"
 
 
 def _plain(result: FilmFlags) -> dict:
-    return {"id": result.id, "digest": result.digest, **result.to_dict(), "kept": result.kept}
+    """As stored; what is kept in one order, whichever detectors ran first."""
+    told = result.to_dict()
+    measures, kept = (dict(sorted(d.items())) for d in (told["measures"], result.kept))
+    return {"id": result.id, "digest": result.digest, **told, "measures": measures, "kept": kept}
 
 
 def _parsed(line: bytes) -> FilmFlags:
@@ -77,7 +80,7 @@ def _joined(old: FilmFlags | None, new: FilmFlags) -> FilmFlags:
         return new
     judged = {*new.asked, *(f.name for f in new.flags)}
     flags = [f for f in old.flags if f.name not in judged] + new.flags
-    measures = {**old.measures, **_known(new.measures)}
+    measures = {**{k: v for k, v in old.measures.items() if k != "faults"}, **_known(new.measures)}
     return FilmFlags(new.id, new.image, new.digest, flags, measures, {**old.kept, **new.kept})
 
 

@@ -36,7 +36,7 @@ def _pydicom(path: Path) -> Any:
 
 
 @contextlib.contextmanager
-def _reading(path: Path, otherwise: str) -> Iterator[None]:
+def reading(path: Path, otherwise: str) -> Iterator[None]:
     """Turn what pydicom raises into our error; it reads values from their bytes only when they are asked for."""
     errors = _pydicom(path).errors
     try:
@@ -47,8 +47,9 @@ def _reading(path: Path, otherwise: str) -> Iterator[None]:
         raise ImageError(path, f"{otherwise}: {_line(error)}") from None
 
 
-def _dataset(data: bytes, path: Path, pixels: bool) -> Any:
-    with _reading(path, "is not DICOM that can be read"):
+def read_dataset(data: bytes, path: Path, pixels: bool) -> Any:
+    """The file as pydicom's ``FileDataset``, with or without its pixels; raises ``ImageError``."""
+    with reading(path, "is not DICOM that can be read"):
         return _pydicom(path).dcmread(BytesIO(data), stop_before_pixels=not pixels)
 
 
@@ -67,8 +68,8 @@ def shape(data: bytes, path: Path) -> tuple[int, int, int, int]:
     Raises:
         ImageError: not readable, no picture in it, or more than ``MAX_PIXELS`` pixels.
     """
-    header = _dataset(data, path, pixels=False)
-    with _reading(path, "is DICOM without a picture"):
+    header = read_dataset(data, path, pixels=False)
+    with reading(path, "is DICOM without a picture"):
         width, height = int(header.Columns), int(header.Rows)
         bits, frames = int(header.BitsStored), int(header.get("NumberOfFrames") or 1)
     if width * height * max(frames, 1) > MAX_PIXELS:
@@ -87,9 +88,9 @@ def pixels(data: bytes, path: Path) -> np.ndarray:
         ImageError: refused, or packed in a way that needs a decoder that is not installed.
     """
     shape(data, path)
-    dataset = _dataset(data, path, pixels=True)
+    dataset = read_dataset(data, path, pixels=True)
     tools = importlib.import_module("pydicom.pixels")
-    with _reading(path, "cannot be decoded"):
+    with reading(path, "cannot be decoded"):
         values = dataset.pixel_array
         if int(dataset.get("NumberOfFrames") or 1) > 1:
             values = values[0]
@@ -134,8 +135,8 @@ def about(data: bytes, path: Path) -> dict[str, Any]:
     """What the header says of patient and film, each only where known: patient, age, sex, side, orientation, view,
     and ``pixel_mm``, the side of a square pixel in millimetres.
     """
-    header = _dataset(data, path, pixels=False)
-    with _reading(path, "is DICOM with a damaged header"):
+    header = read_dataset(data, path, pixels=False)
+    with reading(path, "is DICOM with a damaged header"):
         told = {key: str(header.get(key)).strip() for key in _KEYS if header.get(key) not in (None, "")}
         orientation = header.get("PatientOrientation")
         spacing = _pixel_mm(header)

@@ -36,7 +36,7 @@ class Disk:
         name = os.fspath(path) if isinstance(path, str | os.PathLike) else str(path)
         self.seen.append((what, name))
         turn = self.fail_at is not None and (number == self.fail_at or (self.lasting and number > self.fail_at))
-        if not turn or (number != self.fail_at and what == "read"):
+        if not turn or (number != self.fail_at and what in ("read", "unlink")):
             return
         first()
         if self.fault is None:
@@ -71,12 +71,12 @@ class Torn:
 
 @contextmanager
 def under(disk: Disk) -> Iterator[Disk]:
-    """Put a disk's layer under ``open``, ``write``, ``fsync``, ``rename``, ``mkdir`` and ``os.open``.
+    """Put a disk's layer under ``open``, ``write``, ``fsync``, ``rename``, ``mkdir``, ``unlink`` and ``os.open``.
 
     Nothing is really synced: what a process wrote outlives it without, and the tests need not wait for a disk.
     """
     real_open, real_os_open, real_mkdir = builtins.open, os.open, os.mkdir
-    real_replace, real_rename = os.replace, os.rename
+    real_replace, real_rename, real_unlink = os.replace, os.rename, os.unlink
 
     def opened(file: Any, mode: str = "r", *rest: Any, **named: Any) -> Any:
         if not disk.concerns(file):
@@ -107,6 +107,11 @@ def under(disk: Disk) -> Iterator[Disk]:
             disk.step("mkdir", path)
         real_mkdir(path, *rest, **named)
 
+    def unlinked(path: Any, **named: Any) -> None:
+        if disk.concerns(path) and os.path.lexists(path):
+            disk.step("unlink", path)
+        real_unlink(path, **named)
+
     with (
         mock.patch.object(builtins, "open", opened),
         mock.patch.object(io, "open", opened),
@@ -115,5 +120,6 @@ def under(disk: Disk) -> Iterator[Disk]:
         mock.patch.object(os, "mkdir", made),
         mock.patch.object(os, "replace", moved(real_replace)),
         mock.patch.object(os, "rename", moved(real_rename)),
+        mock.patch.object(os, "unlink", unlinked),
     ):
         yield disk

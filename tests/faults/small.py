@@ -15,8 +15,12 @@ import orjson
 
 from augment.cli import app as augment
 from curate.cli import app as curate
+from curate.manifest import Manifest
+from curate.manifest.head import NAME
 from curate.sample.image import write_png
 from curate.terminal import run
+from curate.verify import verify_manifest
+from tests.faults.layer import Disk, under
 
 FILMS, WIDTH, HEIGHT = 8, 72, 56
 APPS = {"curate": curate, "augment": augment}
@@ -168,3 +172,47 @@ def contents(root: Path) -> dict[str, bytes]:
         for p in sorted(root.rglob("*"))
         if p.is_file() and not p.name.startswith(".lock")
     }
+
+
+def sound(root: Path) -> bool:
+    """Whether there is a manifest and all of it verifies."""
+    return (root / NAME).exists() and not verify_manifest(Manifest.open(root)).problems
+
+
+@dataclass(frozen=True)
+class Around:
+    """A data set around a command: its files before and after an undisturbed run, and how many operations that took.
+
+    Attributes:
+        place: of the data set before. verified: whether it verifies then.
+    """
+
+    place: Path
+    before: dict[str, bytes]
+    after: dict[str, bytes]
+    operations: int
+    verified: bool
+
+    @classmethod
+    def of(cls, command: Command, folder: Path) -> Around:
+        """Run it undisturbed once on a copy."""
+        place = prepare(command, folder / "before/data")
+        whole = shutil.copytree(place, folder / "undisturbed/data")
+        with under(Disk(whole)) as disk:
+            code, said = command.run(whole)
+        assert code == 0, said
+        assert sound(whole)
+        return cls(place, contents(place), contents(whole), len(disk.seen), sound(place))
+
+
+def settled(root: Path, around: Around, where: object) -> None:
+    """What must hold after a command was cut off: the head is the old or the new one, and so is every single file."""
+    now, then, after = contents(root), around.before, around.after
+    head, old = now.get(NAME), then.get(NAME)
+    assert head in (old, after[NAME]), where
+    for path in then.keys() | after.keys():
+        assert now.get(path) in (then.get(path), after.get(path)), (path, where)
+    if head != old:  # the new version is named: all of it is there
+        assert {k: now.get(k) for k in after} == after, where
+    if head is not None and (around.verified or old is None):
+        assert verify_manifest(Manifest.open(root)).problems == [], where

@@ -5,20 +5,20 @@ from __future__ import annotations
 import shutil
 import time
 import zlib
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from curate.manifest import Manifest
-from curate.manifest.head import NAME
-from curate.verify import verify
-from tests.faults.kill import run_killed, server
+from tests.faults.kill import run_anew, run_killed, server
 from tests.faults.layer import Disk, under
-from tests.faults.small import COMMANDS, Command, contents, prepare
+from tests.faults.small import COMMANDS, WRITING, Around, Command, contents, settled
 
-SHORT, LONG = 6, 170
-"""Kills of each command in the normal suite and in the long one (more than 1,000 over all commands)."""
+SHORT, LONG, REAL = 2, 60, 3
+"""Kills of each command in the normal suite, in the long one (more than 1,000 over all commands), and of processes
+that start anew as a user's do."""
 
 
 @pytest.fixture(scope="module")
@@ -26,53 +26,58 @@ def context():
     return server()
 
 
-def killed(context, command: Command, before: Path, after: dict[str, bytes], work: Path, **when: float | int) -> bool:
+def killed(command: Command, around: Around, work: Path, kill: Callable[[Path], int]) -> bool:
     """Kill one run, check what is left, run again, compare with an undisturbed run; whether the kill came in time."""
-    code = run_killed(context, command.name, work, **when)
-    head = (work / NAME).read_bytes() if (work / NAME).exists() else None
-    old = (before / NAME).read_bytes() if (before / NAME).exists() else None
-    assert head in (old, after[NAME]), when
-    now, then = contents(work), contents(before) if head == old else after
-    assert {k: now.get(k) for k in then} == then, when
-    if head is not None:
-        assert verify(Manifest.open(work).version()) == [], when
+    code = kill(work)
+    settled(work, around, command.name)
     for _ in range(2):  # the second time there is nothing left to do or to clean up
+        done = command.once and around.after.items() <= contents(work).items()
         with under(Disk(work)):
             code_again, said = command.run(work)
-        assert code_again == (2 if command.name == "init" and head is not None else 0), (when, said)
-        head = after[NAME]
-        assert contents(work) == after, when
+        assert code_again == (2 if done else 0), (command.name, said)
+        assert contents(work) == around.after, command.name
     return code == -9
 
 
 def kills(context, name: str, folder: Path, count: int) -> int:
     """Kill a command ``count`` times: half of them at a random time, half in a random operation on a file."""
     command = COMMANDS[name]
-    before = prepare(command, folder / "before/data")
-    undisturbed = shutil.copytree(before, folder / "undisturbed/data")
-    with under(Disk(undisturbed)) as disk:
-        assert command.run(undisturbed)[0] == 0
-    after, operations = contents(undisturbed), len(disk.seen)
-    timed = shutil.copytree(before, folder / "timed/data")
+    around = Around.of(command, folder)
+    timed = shutil.copytree(around.place, folder / "timed/data")
     start = time.perf_counter()
     assert run_killed(context, name, timed) == 0
     took = time.perf_counter() - start
     rng = np.random.default_rng(zlib.crc32(name.encode()))
     met = 0
     for k in range(count):
-        work = shutil.copytree(before, folder / "work/data")
-        when = {"seconds": rng.uniform(0, took)} if k % 2 else {"at": int(rng.integers(operations))}
-        met += killed(context, command, before, after, work, **when)
+        work = shutil.copytree(around.place, folder / "work/data")
+        when = {"seconds": rng.uniform(0, took)} if k % 2 else {"at": int(rng.integers(around.operations))}
+        met += killed(command, around, work, partial(run_killed, context, name, **when))
         shutil.rmtree(work.parent)
     return met
 
 
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WRITING)
 def test_killed_runs_leave_the_old_or_the_new_manifest(name: str, tmp_path: Path, context) -> None:
     assert kills(context, name, tmp_path, SHORT) >= SHORT // 2
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("name", COMMANDS)
+@pytest.mark.parametrize("name", WRITING)
 def test_a_thousand_kills(name: str, tmp_path: Path, context) -> None:
     assert kills(context, name, tmp_path, LONG) >= LONG // 2
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", WRITING)
+def test_kills_of_processes_that_start_anew(name: str, tmp_path: Path) -> None:
+    command = COMMANDS[name]
+    around = Around.of(command, tmp_path)
+    start = time.perf_counter()
+    assert run_anew(name, shutil.copytree(around.place, tmp_path / "timed/data")) == 0
+    took = time.perf_counter() - start
+    rng = np.random.default_rng(zlib.crc32(name.encode()) + 1)
+    for _ in range(REAL):
+        work = shutil.copytree(around.place, tmp_path / "work/data")
+        killed(command, around, work, partial(run_anew, name, seconds=rng.uniform(0.5 * took, took)))
+        shutil.rmtree(work.parent)
