@@ -117,3 +117,46 @@ def test_patients_are_groups_and_are_not_exported(tmp_path):
 def test_the_size_of_a_pixel_where_the_file_knows_it(tmp_path, more, expected):
     path = film(tmp_path / "a.dcm", RAMP, **more)
     assert about(path.read_bytes(), path).get("pixel_mm") == expected
+
+
+def test_dicom_stays_dicom_without_its_patient(tmp_path):
+    secret = {"InstitutionName": "Miller Clinic", "StudyDate": "20200101", "AccessionNumber": "Miller1",
+              "StudyInstanceUID": "1.2.840.1234", "PatientComments": "see Miller", "BodyPartExamined": "HAND",
+              "ViewPosition": "Miller", "PatientBirthDate": "19860101", "BurnedInAnnotation": "YES"}  # fmt: skip
+    for k, patient in enumerate(("Miller^Ann", "Miller^Ann", "Otto^Max", "Kim^Su")):
+        path = film(tmp_path / f"in/DCM/{k}.dcm", RAMP, patient, WindowCenter=2048, WindowWidth=4096, **secret,
+                    PhotometricInterpretation="MONOCHROME1", PixelSpacing=[0.15, 0.15])  # fmt: skip
+        whole = pydicom.dcmread(path)
+        whole.add_new(0x00091001, "LO", "Miller private")
+        whole.add_new(0x60000010, "US", 3)
+        whole.save_as(path)
+    version = ingest(tmp_path / "in").version
+    done = export(version, tmp_path / "out", "coco", keep_dicom=True)
+    assert done.burnt_in == ["0", "1", "2", "3"]
+    written = b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file())
+    for text in (b"Miller", b"Ann", b"Otto", b"2020", b"1986", b"034Y", b"1.2.840.1234"):
+        assert text not in written, text
+    kept = pydicom.dcmread(tmp_path / "out/images/0.dcm")
+    assert (kept.BodyPartExamined, kept.PatientIdentityRemoved, kept.PixelSpacing) == ("HAND", "YES", [0.15, 0.15])
+    assert "ViewPosition" not in kept  # says no code
+    assert kept.PixelData == pydicom.dcmread(tmp_path / "in/DCM/0.dcm").PixelData
+    other = [pydicom.dcmread(tmp_path / f"out/images/{k}.dcm") for k in (1, 2)]
+    assert [o.PatientID == kept.PatientID for o in other] == [True, False]
+    assert [o.SOPInstanceUID == kept.SOPInstanceUID for o in other] == [False, False]
+    again = ingest(tmp_path / "out", kind="coco").version
+    assert [r.pixels for r in again.samples] == [r.pixels for r in version.samples]
+    assert len({r.group for r in again.samples}) == 3
+    export(version, tmp_path / "twice", "coco", keep_dicom=True)
+    assert (tmp_path / "twice/images/0.dcm").read_bytes() == (tmp_path / "out/images/0.dcm").read_bytes()
+
+
+def test_every_pixel_survives_a_compressed_film(tmp_path):
+    path = film(tmp_path / "in/DCM/a.dcm", RAMP, WindowCenter=2048, WindowWidth=4096)
+    packed = pydicom.dcmread(path)
+    packed.compress(pydicom.uid.RLELossless)
+    packed.save_as(path)
+    film(tmp_path / "in/DCM/b.dcm", RAMP, "Otto^Max")
+    version = ingest(tmp_path / "in", folds=2).version
+    export(version, tmp_path / "out", "coco", keep_dicom=True)
+    assert np.array_equal(pydicom.dcmread(tmp_path / "out/images/a.dcm").pixel_array, RAMP)
+    assert (read_image(tmp_path / "out/images/a.dcm").gray == read_image(path).gray).all()
