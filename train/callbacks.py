@@ -7,21 +7,23 @@ import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from train.module import Segmenter
 from train.progress import Reporter
 from train.stack import lightning
 
 _COLUMNS = ("step", "loss", "lr", "inner_dice", "seconds")
+_INNER = ("step", "class", "dice")
 _ROWS_EVERY = 10  # steps between rows of the log
 
 
 class Journal(lightning.pytorch.Callback):
-    """Writes ``log.csv`` as the run goes, and shows how far it is.
+    """Writes ``log.csv`` and, for each look at the inner split, ``inner.csv`` as the run goes; shows how far it is.
 
     Args:
-        path: of the log; rows after the step that a resumed run begins from are dropped.
+        path: of the log, beside which ``inner.csv`` lies; rows after the step that a resumed run begins from are
+            dropped.
         name: what to call the run. quiet: show nothing.
     """
 
@@ -33,12 +35,21 @@ class Journal(lightning.pytorch.Callback):
         """Begin, or go on with, the log."""
         self._open, self._since, self._told = ExitStack(), time.monotonic(), trainer.global_step
         if trainer.is_global_zero:
-            kept = _rows_until(self.path, trainer.global_step)
-            stream = self._open.enter_context(self.path.open("w", newline="", encoding="utf-8"))
-            self._writer, self._stream = csv.writer(stream, lineterminator="\n"), stream
-            self._writer.writerows([_COLUMNS, *kept])
+            self._writer, self._stream = self._table(self.path, _COLUMNS, trainer.global_step)
+            if module.config.inner and module.config.evaluate_every:
+                self._inner, self._inner_stream = self._table(
+                    self.path.with_name("inner.csv"), _INNER, trainer.global_step
+                )
             reporter = Reporter(quiet=self.quiet)
             self._task = self._open.enter_context(reporter.task(self.name, module.config.steps))
+
+    def _table(self, path: Path, columns: tuple[str, ...], step: int) -> tuple[Any, IO[str]]:
+        """A table that goes on from a step: its writer, and the stream."""
+        kept = _rows_until(path, step)
+        stream = self._open.enter_context(path.open("w", newline="", encoding="utf-8"))
+        writer = csv.writer(stream, lineterminator="\n")
+        writer.writerows([columns, *kept])
+        return writer, stream
 
     def on_train_batch_end(self, trainer: Any, module: Segmenter, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Every few steps, a row."""
@@ -55,6 +66,10 @@ class Journal(lightning.pytorch.Callback):
         """A row for each look at the inner split."""
         if trainer.is_global_zero and self._open is not None:
             self._row(trainer.global_step, "", "", f"{module.inner_dice:.6f}")
+            values = (f"{v:.6f}" if v == v else "" for v in module.inner_classes)
+            rows = [(trainer.global_step, *pair) for pair in zip(module.classes, values, strict=True)]
+            self._inner.writerows(rows)
+            self._inner_stream.flush()
 
     def _row(self, step: int, loss: str, lr: str, inner: str) -> None:
         self._writer.writerow([step, loss, lr, inner, f"{time.monotonic() - self._since:.1f}"])
@@ -82,7 +97,8 @@ def _rows_until(path: Path, step: int) -> list[list[str]]:
 class Keeper(lightning.pytorch.Callback):
     """Keeps the checkpoint that an interrupted run resumes from: whole, or the one before.
 
-    It is written at the end of each look at the data and of the run, after the losses since were found to be numbers.
+    It is written at the end of each look at the data and of the run, after the losses since and the weights were found
+    to be numbers.
     """
 
     def __init__(self, path: Path):
@@ -91,6 +107,7 @@ class Keeper(lightning.pytorch.Callback):
     def on_train_epoch_end(self, trainer: Any, module: Segmenter) -> None:
         """Replace the checkpoint."""
         module.check_losses()
+        module.check_weights()
         part = self.path.with_name(self.path.name + ".part")
         trainer.save_checkpoint(part)
         if trainer.is_global_zero:

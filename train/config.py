@@ -23,6 +23,7 @@ LOSSES = ("bce", "dice", "bce+dice", "focal", "focal+dice", "tversky", "bce+tver
 OPTIMISERS = ("adamw", "adam", "radam", "sgd")
 SCHEDULES = ("constant", "poly", "cosine", "cosine-restarts", "step", "plateau")
 PRECISIONS = ("fp32", "bf16", "fp16")
+LOGGERS = ("tensorboard", "wandb")
 PRESETS = Path(__file__).with_name("presets")
 
 
@@ -31,9 +32,9 @@ def _f(default: Any, text: str, *, choices: tuple[str, ...] = (), low: float | N
     return field(default=default, metadata={"text": text, "choices": choices, "low": low, "tuning": tuning})
 
 
-def _about(text: str) -> dict[str, Any]:
-    """The same for a field that begins empty."""
-    return {"text": text, "choices": (), "low": None, "tuning": True}
+def _about(text: str, choices: tuple[str, ...] = (), tuning: bool = True) -> dict[str, Any]:
+    """The same for a field that holds several values."""
+    return {"text": text, "choices": choices, "low": None, "tuning": tuning}
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ class Config:
     augment: str | list = field(default="none", metadata=_about("online: a preset, or [{NAME: {arguments}}]"))
     threshold: float = _f(0.5, "probability from which a pixel belongs to a bone", low=0)
     predictions: int = _f(512, "pixels: the longer side of stored predictions; 0: native", low=0, tuning=False)
+    loggers: list = field(default_factory=lambda: ["tensorboard"], metadata=_about("besides CSV", LOGGERS, False))
     workers: int = _f(-1, "loader processes; -1: by the machine", low=-1, tuning=False)
     devices: int = _f(1, "GPUs, or processes on the CPU", low=1)
     nodes: int = _f(1, "machines", low=1)
@@ -133,8 +135,9 @@ def _check(entry: dataclasses.Field, value: Any) -> None:
     if kind is not None and (not isinstance(value, kind) or wrong_bool):
         raise UsageError(entry.name, f"{value!r} is no {entry.type}")
     choices, low = entry.metadata["choices"], entry.metadata["low"]
-    if choices and value not in choices:
-        raise UsageError(entry.name, f"{value!r} is none of: {', '.join(choices)}")
+    for one in value if isinstance(value, list) else [value]:
+        if choices and one not in choices:
+            raise UsageError(entry.name, f"{one!r} is none of: {', '.join(choices)}")
     if low is not None and not value >= low:  # also refuses NaN
         raise UsageError(entry.name, f"{value!r} is not at least {low}")
 

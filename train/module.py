@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -70,8 +71,10 @@ class Segmenter(lightning.LightningModule):
         # in a tuple, so that the compiled twin is no second member of this module
         self._trained = (torch.compile(network) if config.compile else network,)
         self._pending: list[tuple[torch.Tensor, list[str]]] = []
+        self._last_films: list[str] = []
         self._counts: list[torch.Tensor] = []
         self.inner_dice: float | None = None
+        self.inner_classes: list[float] = []
         self.last_loss: torch.Tensor | None = None
 
     @property
@@ -98,6 +101,7 @@ class Segmenter(lightning.LightningModule):
         torch.manual_seed((self.seed * 1_000_003 + number) * 1009 + self.global_rank)
         target = expand(batch["planes"], batch["weights"], len(self.classes))
         loss = self.loss(self._logits(self._trained[0], batch), target)
+        self._last_films = batch["ids"]
         self._pending.append((loss.detach(), batch["ids"]))
         if loss.device.type == "cpu" or len(self._pending) >= _CHECK_EVERY:
             self.check_losses()
@@ -120,6 +124,19 @@ class Segmenter(lightning.LightningModule):
                 None, f"the loss is no number any more (learning rate too high?); the batch was: {films}"
             )
 
+    def check_weights(self) -> None:
+        """Raise when a weight is no number, which a finite loss may just have made so.
+
+        Raises:
+            LossError: names the films of the last batch.
+        """
+        held = [p for p in self.network.state_dict().values() if p.is_floating_point()]
+        if not torch.stack([torch.isfinite(p).all() for p in held]).all():
+            raise LossError(
+                None, f"the weights are no numbers any more (learning rate too high?); the last batch was: "
+                f"{', '.join(self._last_films)}"
+            )  # fmt: skip
+
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Average the weights after each optimiser step, not after each batch; stop after the last."""
         # not by Lightning's max_steps: with it, a resumed run repeats the end of the look that it was stopped in
@@ -137,14 +154,16 @@ class Segmenter(lightning.LightningModule):
         self._counts.append(torch.stack([both, sizes]).float())
 
     def on_validation_epoch_end(self) -> None:
-        """The inner score: mean Dice over films and bones that are in either mask."""
-        both, sizes = torch.cat(self._counts, 1) if self._counts else torch.zeros(2, 1, 1)
+        """The inner score: mean Dice over films and bones that are in either mask; and the same of each bone."""
+        none = torch.zeros(2, 1, len(self.classes), device=self.device)
+        both, sizes = torch.cat(self._counts, 1) if self._counts else none
         self._counts = []
         held = sizes > 0
-        total, n = (2 * both / sizes.clamp(min=1))[held].sum(), held.sum().float()
+        total, n = torch.where(held, 2 * both / sizes.clamp(min=1), 0).sum(0), held.sum(0).float()
         if self.trainer.world_size > 1:
-            total, n = self.all_gather(total).sum(), self.all_gather(n).sum()
-        self.inner_dice = float(total / n.clamp(min=1))
+            total, n = (self.all_gather(value).view(-1, len(self.classes)).sum(0) for value in (total, n))
+        self.inner_dice = float(total.sum() / n.sum().clamp(min=1))
+        self.inner_classes = torch.where(n > 0, total / n.clamp(min=1), math.nan).tolist()
         if not self.trainer.sanity_checking:
             self.plateau.look(self.inner_dice)
 

@@ -22,6 +22,7 @@ BONES = ("Radius", "Ulna", "Scaphoid", "finger-7")
 TINY = (
     "architecture=fpn", "encoder=tu-mobilenetv3_small_050", "weights=none",
     "model={decoder_pyramid_channels: 16, decoder_segmentation_channels: 32}", "size=64", "batch=4",
+    "loggers=[]",
 )  # fmt: skip
 
 
@@ -67,3 +68,32 @@ def tiny(_tiny: Path, tmp_path: Path) -> Path:
 def settings() -> tuple[str, ...]:
     """``--set`` arguments of a run that takes a second or two."""
     return TINY
+
+
+@pytest.fixture(scope="session")
+def trained(_tiny: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny set with a split that has test films, and two runs of fold 0 that found the bones. Not to be changed."""
+    from curate.manifest import Manifest
+    from train.arms import plan_arms
+    from train.config import load
+    from train.experiment import run_experiment
+    from train.progress import Reporter
+
+    root = Path(shutil.copytree(_tiny, tmp_path_factory.mktemp("trained") / "tiny"))
+    assert run(curate, ["split", "--folds", "2", "--test", "0.3", "--from", "v1", "--data", str(root)]) == 0
+    manifest = Manifest.open(root)
+    config = load(None, [*TINY, "steps=60", "lr=0.02", "augment=flip"])
+    arms = plan_arms(manifest, [manifest.versions()[-1].name], 0)
+    run_experiment(arms, config, seeds=2, reporter=Reporter(quiet=True))
+    return root
+
+
+@pytest.fixture
+def trained_copy(trained: Path, tmp_path: Path) -> Path:
+    """A copy of ``trained`` to write to."""
+    return Path(shutil.copytree(trained, tmp_path / "trained"))
+
+
+def runs_of(root: Path) -> list[Path]:
+    """The runs of ``trained``, by seed."""
+    return sorted((root / "runs").glob("*/fold0/seed*"))

@@ -73,7 +73,7 @@ def test_mixup_has_one_plane_a_parent_and_the_rest_share_one():
     assert planes[0, 2, 2] == 0b11
     assert planes[1, 6, 6] == 0b01
     halves = [_annotation("a", box(0, 0, 9, 9), 0.5, "p#1"), _annotation("a", box(0, 0, 9, 9), 0.5, "q#1")]
-    assert len(weighted_planes(halves, CLASSES, (16, 16))[0]) == 2, "two parents of equal weight add up, they don't merge"
+    assert len(weighted_planes(halves, CLASSES, (16, 16))[0]) == 2, "two parents of one weight add up"
     mosaic = [_annotation("a", box(0, 0, 4, 4), 1.0, "p#1"), _annotation("a", box(8, 8, 12, 12), 1.0, "q#1")]
     assert len(weighted_planes(mosaic, CLASSES, (16, 16))[0]) == 1
     assert weighted_planes([], CLASSES, (16, 16))[0].shape == (1, 16, 16)

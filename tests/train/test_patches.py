@@ -90,9 +90,9 @@ def test_the_stated_share_of_patches_is_centred_on_a_bone_drawn_by_class_weight(
 @pytest.fixture
 def turned(tiny):
     """v3: the tiny set's mosaics, and virtual rotations and crops of its films."""
-    assert run(augment, ["rotate", "--n", "4", "--turned", "--virtual", "--data", str(tiny)]) == 0
-    assert run(augment, ["crop", "--classes", "Ulna", "--n", "4", "--size", "80", "--virtual", "--data", str(tiny)]) == 0
-    assert run(augment, ["mixup", "--n", "3", "--virtual", "--data", str(tiny)]) == 0
+    made = (["rotate", "--turned"], ["crop", "--classes", "Ulna", "--size", "80"], ["mixup"])
+    for words in made:
+        assert run(augment, [*words, "--n", "4", "--virtual", "--data", str(tiny)]) == 0
     return Manifest.open(tiny).version("v5")
 
 
