@@ -1,46 +1,84 @@
 """Candidate tests and intervals for the difference of two arms, all bones at once.
 
-Each takes Dice of arm A and B, float64 (seeds, patients, classes), a generator, and each patient's fold where every
-fold has seeds of its own, else ``None``. It returns the p that a verdict is given by, and the p that its interval
-inverts: the 95% interval holds zero exactly when that is at least 0.05. ``None`` for the second means that the
-candidate gives no interval.
+Each takes a :class:`Pair` and gives the p that a verdict is given by, and the p that its interval inverts: the 95%
+interval holds zero exactly when that is at least 0.05. ``None`` for the second means that the candidate gives no
+interval.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import combinations
 
 import numpy as np
 from scipy import special, stats
 
-from train.compare.estimate import difference
+from train.compare.estimate import Difference, difference
 
 DRAWS = 1999
 CHOSEN = "**two t, and patients for the verdict**"
 
 
-def wilcoxon(a, b, rng, fold=None):
+@dataclass(frozen=True)
+class Pair:
+    """One experiment.
+
+    Attributes:
+        a, b: Dice of the arms, float64 (seeds, patients, classes).
+        rng: for what is drawn. fold: of each patient, where every fold has seeds of its own; else ``None``.
+    """
+
+    a: np.ndarray
+    b: np.ndarray
+    rng: np.random.Generator
+    fold: np.ndarray | None = None
+
+    @cached_property
+    def differences(self) -> list[Difference]:
+        """The shipped estimate of every class."""
+        return [difference(self.a[:, :, k], self.b[:, :, k], self.fold) for k in range(self.a.shape[2])]
+
+    @cached_property
+    def p(self) -> np.ndarray:
+        """The shipped p of every class."""
+        return np.array([d.p for d in self.differences])
+
+    def shifted(self, by: np.ndarray | float) -> Pair:
+        """The same experiment, had arm B been better by so much in every bone, or bone by bone."""
+        made = Pair(self.a, self.b + by, self.rng, self.fold)
+        each = np.broadcast_to(by, self.a.shape[2])
+        shifted = [
+            replace(d, mean_b=d.mean_b + e, delta=d.delta + e, per_patient=d.per_patient + e)
+            for d, e in zip(self.differences, each.tolist(), strict=True)
+        ]
+        made.__dict__["differences"] = shifted  # what varies is the same: no need to estimate it again
+        return made
+
+
+def wilcoxon(pair):
     """Patients' differences of seed means by signed ranks, as if the seed were fixed."""
-    return stats.wilcoxon(b.mean(0) - a.mean(0)).pvalue, None
+    return stats.wilcoxon(pair.b.mean(0) - pair.a.mean(0)).pvalue, None
 
 
-def patient_t(a, b, rng, fold=None):
+def patient_t(pair):
     """Paired t over patients, as if the seed were fixed."""
-    d = b.mean(0) - a.mean(0)
+    d = pair.b.mean(0) - pair.a.mean(0)
     error = d.std(0, ddof=1) / np.sqrt(len(d))
     p = 2 * stats.t.sf(np.abs(d.mean(0)) / error, len(d) - 1)
     return p, p
 
 
-def patient_bootstrap(a, b, rng, fold=None):
+def patient_bootstrap(pair):
     """Patients resampled; seeds as they are. Percentiles."""
-    d = b.mean(0) - a.mean(0)
+    d = pair.b.mean(0) - pair.a.mean(0)
     n = len(d)
-    return _percentile(rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n @ d)
+    return _percentile(pair.rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n @ d)
 
 
-def both_bootstrap(a, b, rng, fold=None):
+def both_bootstrap(pair):
     """Patients and, in each arm, seeds resampled. Percentiles."""
+    a, b, rng = pair.a, pair.b, pair.rng
     n = a.shape[1]
     weight = rng.multinomial(n, np.full(n, 1 / n), DRAWS) / n
     total = 0.0
@@ -51,8 +89,9 @@ def both_bootstrap(a, b, rng, fold=None):
     return _percentile(total)
 
 
-def permutation(a, b, rng, fold=None):
+def permutation(pair):
     """Trainings relabelled between the arms, and patients' deviations from the mean difference flipped in sign."""
+    a, b, rng = pair.a, pair.b, pair.rng
     every, s, n = np.concatenate([a, b]), len(a), a.shape[1]
     observed = np.abs((b.mean(0) - a.mean(0)).mean(0))
     labels = list(combinations(range(len(every)), s))
@@ -67,28 +106,25 @@ def permutation(a, b, rng, fold=None):
     return (1 + beyond) / (1 + per * len(labels)), None
 
 
-def satterthwaite(a, b, rng, fold=None):
+def satterthwaite(pair):
     """Variance components, one t with Satterthwaite's degrees of freedom: a mixed model's test on balanced data."""
-    p = np.empty(a.shape[2])
-    for k in range(a.shape[2]):
-        d = difference(a[:, :, k], b[:, :, k], fold)
+    p = []
+    for d in pair.differences:
         variance = max(d.seed_var + d.patient_var - d.residual_var, d.seed_var, d.patient_var)
-        residual_df = (len(a) + len(b) - 2) * (d.n - 1)
+        residual_df = (len(pair.a) + len(pair.b) - 2) * (d.n - 1)
         spread = d.seed_var**2 / d.seed_df + d.patient_var**2 / d.patient_df + d.residual_var**2 / residual_df
-        p[k] = 2 * special.stdtr(variance**2 / spread, -abs(d.delta) / np.sqrt(variance))
-    return p, p
+        p.append(2 * special.stdtr(variance**2 / spread, -abs(d.delta) / np.sqrt(variance)))
+    return np.array(p), np.array(p)
 
 
-def two_t(a, b, rng, fold=None):
+def two_t(pair):
     """Variance components, the sum of two t variables (Behrens and Fisher)."""
-    p = np.array([difference(a[:, :, k], b[:, :, k], fold).p for k in range(a.shape[2])])
-    return p, p
+    return pair.p, pair.p
 
 
-def chosen(a, b, rng, fold=None):
+def chosen(pair):
     """The report's: interval of the two t; verdict by the larger of its p and of a paired t over patients."""
-    found = [difference(a[:, :, k], b[:, :, k], fold) for k in range(a.shape[2])]
-    return np.array([d.strict_p for d in found]), np.array([d.p for d in found])
+    return np.array([d.strict_p for d in pair.differences]), pair.p
 
 
 def fast(candidate) -> bool:

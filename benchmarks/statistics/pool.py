@@ -30,8 +30,8 @@ from train.runs import arm_folder
 
 SETTINGS = (
     "architecture=fpn", "encoder=tf_efficientnet_lite0",
-    "model={decoder_pyramid_channels: 64, decoder_segmentation_channels: 64}", "size=96", "batch=4", "steps=60",
-    "lr=0.004", "schedule=poly", "channels_last=true", "predictions=32", "workers=0",
+    "model={decoder_pyramid_channels: 64, decoder_segmentation_channels: 64}", "size=96", "batch=2", "steps=60",
+    "lr=0.003", "schedule=poly", "channels_last=true", "predictions=32", "workers=0",
 )  # fmt: skip
 
 

@@ -1,6 +1,6 @@
 """The candidates on real trainings: experiments drawn from the pool; writes a table of docs/statistics.md.
 
-    python benchmarks/statistics/real.py [--reports 1000] [--resampled 200] [--out docs/statistics.md]
+    python benchmarks/statistics/real.py [--reports 400] [--resampled 40] [--out docs/statistics.md]
 
 An experiment takes some runs for each arm, none twice, and as many patients as the pool has, drawn with repeats. A/A:
 both arms from the runs of A; the true difference is 0. A/B: arms from A and from B; the truth is the difference of the
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
 sys.path[:0] = [str(ROOT), str(HERE)]
 
-from candidates import CANDIDATES, fast  # noqa: E402  (the path is set first)
+from candidates import CANDIDATES, Pair, fast  # noqa: E402  (the path is set first)
 from study import put_between, standard_errors  # noqa: E402
 
 from train.compare.estimate import holm  # noqa: E402
@@ -61,13 +61,15 @@ def measure(
     covered, told, tried = (dict.fromkeys(CANDIDATES, 0.0) for _ in range(3))
     for k in range(reports):
         a, b = draw_pair(first, second, seeds, rng)
+        pair = Pair(a, b, rng)
+        centred = pair.shifted(-truth)
         for name, candidate in CANDIDATES.items():
             if k >= resampled and not fast(candidate):
                 continue
             tried[name] += 1
-            _, inverted = candidate(a, b - truth, rng)
+            _, inverted = candidate(centred)
             covered[name] += -1.0 if inverted is None else np.mean(inverted >= 0.05)
-            p, _ = candidate(a, b, rng)
+            p, _ = candidate(pair)
             called = holm(p) <= 0.05
             if second is None:
                 told[name] += called.any()
@@ -79,8 +81,8 @@ def measure(
 def main() -> None:
     """Draw the experiments and put the table between the markers of the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reports", type=int, default=1000)
-    parser.add_argument("--resampled", type=int, default=200)
+    parser.add_argument("--reports", type=int, default=400)
+    parser.add_argument("--resampled", type=int, default=40)
     parser.add_argument("--pool", type=Path, default=HERE / "pool.npz")
     parser.add_argument("--out", type=Path, default=ROOT / "docs/statistics.md")
     options = parser.parse_args()

@@ -1,6 +1,6 @@
 """Which interval and test the report should use, by simulation; writes the tables of docs/statistics.md.
 
-    python benchmarks/statistics/study.py [--reports 1000] [--resampled 200] [--out docs/statistics.md]
+    python benchmarks/statistics/study.py [--reports 400] [--resampled 40] [--out docs/statistics.md]
 
 What is done is kept in study.json beside this file, line by line, and not done again for the same numbers of reports.
 
@@ -23,7 +23,7 @@ import numpy as np
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
-from candidates import CANDIDATES, CHOSEN, fast  # noqa: E402  (the path is set first)
+from candidates import CANDIDATES, CHOSEN, Pair, fast  # noqa: E402  (the path is set first)
 from simulate import Scenario, draw  # noqa: E402
 
 from train.compare.estimate import holm  # noqa: E402
@@ -53,35 +53,36 @@ Found = dict[str, tuple[float, float, float]]
 
 
 def measure(
-    experiment: Callable[[np.random.Generator], tuple], reports: int, resampled: int, rng: np.random.Generator
+    experiment: Callable[[np.random.Generator], Pair], reports: int, resampled: int, rng: np.random.Generator
 ) -> Found:
     """Coverage, false alarms and power of every candidate.
 
     Args:
-        experiment: gives arms A and B without a difference between them, and each patient's fold or ``None``.
+        experiment: gives two arms without a difference between them.
         reports: experiments for the candidates that are computed; resampled: for those that resample, which take long.
     """
     covered, alarms, shown, tried = (dict.fromkeys(CANDIDATES, 0.0) for _ in range(4))
     for k in range(reports):
-        a, b, fold = experiment(rng)
+        pair = experiment(rng)
+        better = pair.shifted(EFFECT)
         for name, candidate in CANDIDATES.items():
             if k >= resampled and not fast(candidate):
                 continue
-            p, inverted = candidate(a, b, rng, fold)
+            p, inverted = candidate(pair)
             tried[name] += 1
             covered[name] += -1.0 if inverted is None else np.mean(inverted >= 0.05)
             alarms[name] += holm(p).min() <= 0.05
-            p, _ = candidate(a, b + EFFECT, rng, fold)
+            p, _ = candidate(better)
             shown[name] += np.mean(holm(p) <= 0.05)
     return {n: (covered[n] / tried[n], alarms[n] / tried[n], shown[n] / tried[n]) for n in CANDIDATES}
 
 
-def simulated(scenario: Scenario) -> Callable[[np.random.Generator], tuple]:
+def simulated(scenario: Scenario) -> Callable[[np.random.Generator], Pair]:
     """Experiments of a scenario; folds are told only where the report would know of them."""
 
-    def experiment(rng: np.random.Generator) -> tuple:
+    def experiment(rng: np.random.Generator) -> Pair:
         a, b, fold = draw(scenario, rng)
-        return a, b, fold if scenario.nested else None
+        return Pair(a, b, rng, fold if scenario.nested else None)
 
     return experiment
 
@@ -115,8 +116,8 @@ def standard_errors(reports: int, resampled: int) -> str:
 def main() -> None:
     """Run the study and put its tables between the markers of the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--reports", type=int, default=1000)
-    parser.add_argument("--resampled", type=int, default=200)
+    parser.add_argument("--reports", type=int, default=400)
+    parser.add_argument("--resampled", type=int, default=40)
     parser.add_argument("--out", type=Path, default=ROOT / "docs/statistics.md")
     options = parser.parse_args()
     asked = [options.reports, options.resampled]

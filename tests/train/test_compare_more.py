@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,8 +19,20 @@ from rich.console import Console
 from curate.errors import CarpusError, UsageError
 from curate.manifest.store import Manifest
 from tests.train.runfolders import make_arm
-from train.compare import check_claims, compare_runs, plan, print_power, print_ranking, rank_runs, write_report
-from train.compare.power import Variances, detectable, fewest_seeds
+from train.cli import main
+from train.compare import (
+    check_claims,
+    compare_runs,
+    plan,
+    print_power,
+    print_ranking,
+    print_table,
+    rank_runs,
+    write_report,
+)
+from train.compare.estimate import difference
+from train.compare.names import arm_names
+from train.compare.power import Variances, detectable, fewest_seeds, variances
 from train.compare.reader import reader_agreement
 
 FEW = ("Radius", "Ulna", "Pisiform")
@@ -211,3 +224,116 @@ def test_diff_and_power_start_without_torch(arms, tmp_path):
     told, (code, heavy, _) = in_a_process_of_its_own("power", *arms[:2], "--json")
     assert (code, heavy) == (0, [])
     assert {line["name"] for line in json.loads(told)["lines"]} == {"overall", *FEW}
+
+
+def test_ranks_from_the_command_line_with_a_page_that_leads_to_each_pair(arms, tmp_path, capsys):
+    assert main(["diff", *map(str, arms), "--out", str(tmp_path / "out")]) == 0
+    told = capsys.readouterr().out
+    assert max(map(len, told.splitlines()[:-1])) <= 100
+    text = (tmp_path / "out/report.html").read_text()
+    links = re.findall(r'<a href="([^"]+)">', text)
+    assert links == ["v2/report.html", "v4/report.html", "v3/report.html"]
+    assert all((tmp_path / "out" / link).is_file() for link in links)
+    assert not re.search(r"https?://|@import|url\(|src=", text)
+    assert text.index("<svg") < text.index("<table")
+    assert "of 3 comparisons with v1" in (tmp_path / "out/v2/report.html").read_text()
+    assert (tmp_path / "out/report.csv").read_text().count("\n") == 1 + 3 * (len(FEW) + 1)
+    assert "| v2 | 0." in (tmp_path / "out/report.md").read_text()
+    before = {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir() if p.is_file()}
+    assert main(["diff", *map(str, arms), "--out", str(tmp_path / "out"), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [x["name"] for x in found["order"]] == ["v2", *(x["name"] for x in found["order"][1:3]), "v3"]
+    assert {c["adjusted_over"] for c in found["comparisons"]} == {3}
+    assert {p.name: p.read_bytes() for p in (tmp_path / "out").iterdir() if p.is_file()} == before
+
+
+def test_what_can_be_seen_falls_with_every_arm_more(arms):
+    alone, together = compare_runs(*arms[:2]), rank_runs(arms).comparisons[0]
+    for one, other in zip((*alone.classes, alone.overall), (*together.classes, together.overall), strict=True):
+        assert other.detectable > one.detectable
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("diff", "{0}"), "needs two arms or more"),
+        (("diff", "{0}", "{1}", "{2}", "--check", "Ulna>=0"), "check two arms at a time"),
+        (("diff", "{0}", "{1}", "{0}"), "is named twice"),
+        (("power", "{0}", "{1}", "{2}"), "one arm or two"),
+        (("power", "{0}", "--difference", "0"), "is no difference in Dice"),
+        (("power", "{0}", "--seeds", "1"), "too few"),
+        (("power", "{0}", "--bone", "Fibula"), "no class 'Fibula'"),
+        (("power", "{0}/fold0-seed0"), "needs two seeds"),
+    ],
+)
+def test_bad_words_are_one_line_and_exit_code_2(arms, words, said, capsys):
+    assert main([word.format(*arms) for word in words]) == 2
+    told = capsys.readouterr().err
+    assert said in told
+    assert len(told.strip().splitlines()) == 1
+
+
+def test_one_arm_plans_with_what_it_knows(arms, capsys):
+    assert main(["power", str(arms[0]), "--json", "--difference", "0.02"]) == 0
+    alone = json.loads(capsys.readouterr().out)
+    assert main(["power", str(arms[0]), str(arms[1]), "--json", "--difference", "0.02"]) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert (len(alone["arms"]), len(both["arms"])) == (1, 2)
+    assert any("from one arm" in note for note in alone["notes"])
+    assert {line["sd"]["response"] for line in alone["lines"]} == {0.0}
+    for line in (*alone["lines"], *both["lines"]):
+        seeds = [n["seeds"] for n in line["needed"]]
+        assert seeds == sorted(seeds, reverse=True)
+        assert all(n["seeds_cautious"] >= n["seeds"] for n in line["needed"])
+
+
+def test_cautious_variances_hold_the_truth_four_times_in_five():
+    rng = np.random.default_rng(3)
+    held = 0
+    for _ in range(400):
+        a, b = (0.01 * rng.normal(size=(3, 1)) + 0.002 * rng.normal(size=(3, 40)) for _ in "ab")
+        held += variances(difference(a, b), 3, 3, cautious=True).training >= 0.01
+    assert held / 400 == pytest.approx(0.8, abs=0.06)
+
+
+def test_a_plan_shows_as_often_as_it_says():
+    """A difference that three seeds are said to show with 80% power is shown in about 80% of experiments."""
+    rng = np.random.default_rng(8)
+    v = Variances(training=0.004, response=0.006, residual=0.01)
+    truth, shown = detectable(v, 30, 3), 0
+    for _ in range(300):
+        patient = rng.normal(size=30)
+        a, b = (
+            patient + shift + v.response / math.sqrt(2) * rng.normal(size=30)
+            + v.training * rng.normal(size=(3, 1)) + v.residual * rng.normal(size=(3, 30)) for shift in (0, truth)
+        )  # fmt: skip
+        shown += difference(a, b).strict_p <= 0.05
+    assert 0.7 <= shown / 300 <= 0.9
+
+
+def test_arms_of_one_version_are_told_apart_by_their_folders():
+    places = [Path(f"/runs/{name}/fold0") for name in ("v1-aa", "v1-bb", "v3-cc")]
+    assert arm_names(["v1", "v1", "v3"], places) == ["v1 v1-aa/fold0", "v1 v1-bb/fold0", "v3"]
+    assert arm_names([None, None], [Path("/x/a"), Path("/x/b")]) == ["a", "b"]
+
+
+def test_a_bone_that_no_run_found_is_not_called_equivalent(tmp_path):
+    rng = np.random.default_rng(0)
+    folders = [make_arm(tmp_path / n, rng, classes=FEW, version=n, absent=0) for n in "ab"]
+    for run in (run for folder in folders for run in folder.iterdir()):
+        text = (run / "scores.csv").read_text()
+        (run / "scores.csv").write_text(re.sub(r"(Ulna,1,)\d\.\d+", r"\g<1>0.0", text))
+    line = compare_runs(*folders).line("Ulna")
+    assert (line.dice_a, line.dice_b, line.verdict) == (0.0, 0.0, "inconclusive")
+    assert line.missed_a == line.n_present * 3
+
+
+def test_a_difference_cannot_leave_what_dice_can_be(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = (make_arm(tmp_path / n, rng, patients=2, seeds=2, seed_sd=0.3, version=n) for n in "ab")
+    c = compare_runs(a, b)
+    assert min(line.ci[0] for line in c.classes) == -1.0
+    assert max(line.ci[1] for line in c.classes) == 1.0
+    console = Console(width=100, file=io.StringIO())
+    print_table(c, console)
+    assert " >1 " in console.file.getvalue()

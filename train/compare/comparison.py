@@ -23,7 +23,7 @@ from train.compare.result import Comparison, Film, Line, Side, Subgroup
 from train.compare.source import lineage, manifest_of, open_version
 from train.compare.subgroups import subgroup_masks
 from train.compare.surface import surface_lines
-from train.compare.tables import Patients, estimate, macro, ordered_like
+from train.compare.tables import Patients, bounded, estimate, macro, ordered_like
 
 TIE = 0.001
 _MOST_BONES = 3
@@ -148,7 +148,7 @@ def _line(
     name: str, e: Difference, adjusted: float, n_films: int, alpha: float, first_step: float, margin: float
 ) -> dict[str, Any]:
     """The part of a line that every kind has; ``adjusted`` is the p by which the verdict is given."""
-    low, high = e.interval(1 - alpha)
+    low, high = bounded(e.interval(1 - alpha))
     total = e.error**2
     d = e.per_patient
     return {
@@ -161,7 +161,7 @@ def _line(
         "ci": (low, high),
         "p": e.p,
         "p_holm": adjusted,
-        "verdict": verdict(e.delta, adjusted, low, high, alpha, margin, e.has_seeds),
+        "verdict": verdict(e.delta, adjusted, low, high, alpha, margin, e.has_seeds and e.varies),
         "effect": e.effect,
         "wins": int((d > TIE).sum()),
         "ties": int((np.abs(d) <= TIE).sum()),
@@ -173,10 +173,14 @@ def _line(
 
 
 def verdict(
-    delta: float, adjusted: float, low: float, high: float, alpha: float, margin: float, has_seeds: bool
+    delta: float, adjusted: float, low: float, high: float, alpha: float, margin: float, known: bool
 ) -> str:
-    """Better or worse by the adjusted p; else equivalent when the whole interval is within the margin."""
-    if not has_seeds or math.isnan(adjusted):
+    """Better or worse by the adjusted p; else equivalent when the whole interval is within the margin.
+
+    Args:
+        known: whether the seeds' variance is; also not where no score varies at all, as of a bone that no run found.
+    """
+    if not known or math.isnan(adjusted):
         return "inconclusive"
     if adjusted <= alpha:
         return "better" if delta > 0 else "worse"
@@ -209,7 +213,7 @@ def _subgroups(
         held = first.present & films[:, None]
         every = list(range(len(first.classes)))
         e = estimate(*(macro(patients.means(d, held), every) for d in dice), fold)
-        low_high = e.interval(confidence)
+        low_high = bounded(e.interval(confidence))
         found.append(Subgroup(name, int(films.sum()), e.n, e.mean_a, e.mean_b, e.delta, low_high))
     return tuple(found)
 

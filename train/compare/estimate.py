@@ -59,6 +59,11 @@ class Difference:
         return not math.isnan(self.seed_var)
 
     @property
+    def varies(self) -> bool:
+        """Scores vary from training to training or from patient to patient; if none do, nothing is known of doubt."""
+        return bool(self.seed_var > 0 or self.patient_var > 0)
+
+    @property
     def _scales(self) -> tuple[float, float, float, float]:
         response = max(self.patient_var - self.residual_var, 0.0)
         return math.sqrt(self.seed_var), self.seed_df, math.sqrt(response), self.patient_df
@@ -110,7 +115,7 @@ class Difference:
 
     def detectable(self, alpha: float, power: float = 0.8) -> float:
         """Smallest true difference that this experiment would have shown with the stated power, two-sided at alpha."""
-        if self.n < 2 or not self.has_seeds:
+        if self.n < 2 or not self.has_seeds or not self.varies:
             return math.nan
         return reach(1 - alpha, *self._scales) + reach(2 * power - 1, *self._scales)
 

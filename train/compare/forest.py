@@ -52,7 +52,7 @@ def ranking_forest(ranking: Ranking) -> str:
 def _plot(rows: Sequence[_Row | None], c: Comparison, what: str, sides: tuple[str, str]) -> str:
     low, high = _range([row.line for row in rows if row], c.margin)
     step = tick(high - low)
-    height = ROW * len(rows) + 62
+    height = ROW * len(rows) + 70
 
     def x(value: float) -> float:
         return LEFT + PLOT * (min(max(value, low), high) - low) / (high - low)
@@ -66,7 +66,7 @@ def _plot(rows: Sequence[_Row | None], c: Comparison, what: str, sides: tuple[st
     for k in range(math.ceil(low / step), math.floor(high / step) + 1):
         at, zero = x(k * step), " zero" if k == 0 else ""
         out.append(f'<line class="grid{zero}" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{bottom}"/>')
-        out.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 15}">{0 if k == 0 else signed(k * step, 3)}</text>')
+        out.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 14}">{0 if k == 0 else signed(k * step, 3)}</text>')
     head = f"difference [{100 * c.confidence:g}% interval]"
     out += [
         f'<text class="tick" x="{LEFT + PLOT / 2}" y="{height - 2}">difference in Dice, {escape(what)}</text>',

@@ -18,7 +18,7 @@ from train.compare.pictures import panels
 from train.compare.result import VERDICTS, Comparison, Line, Side
 from train.compare.source import FilmSource
 from train.compare.svg import curves, distributions
-from train.compare.text import MARKS, by_difference, headline, interval, p_value, plain, signed, sizes
+from train.compare.text import MARKS, by_difference, headline, interval, p_value, plain, seen, signed, sizes
 from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM
 
 _MOST_FILMS = 12
@@ -146,6 +146,8 @@ def _cell(c: Comparison, line: Line, key: str) -> tuple[str, Any, str]:
     places = {"effect": 2, "hd95_a": 1, "hd95_b": 1, "hd95_mm_a": 2, "hd95_mm_b": 2}.get(key, 4)
     if key == "seed_share":
         return "", value, "" if value == "" else f"{100 * line.seed_share:.0f}%"
+    if key == "detectable":
+        return "", value, seen(line.detectable)
     text = str(value) if isinstance(value, int) else plain(getattr(line, key), places)
     return "", value, text
 

@@ -125,5 +125,5 @@ def adjusted_together(comparisons: Sequence[Comparison]) -> list[Comparison]:
 
 def _judged(line: Line, p: float, c: Comparison, tested: int) -> Line:
     alpha = 1 - c.confidence
-    told = verdict(line.delta, p, *line.ci, alpha, c.margin, c.seed_variance_known)
+    told = verdict(line.delta, p, *line.ci, alpha, c.margin, c.seed_variance_known and line.estimate.varies)
     return replace(line, p_holm=p, verdict=told, detectable=line.estimate.detectable(alpha / tested))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -51,9 +52,15 @@ def lineage(version: Version) -> tuple[str, ...]:
     for one in reversed(version.chain()):
         step = dict(one.step)
         what = str(step.pop("operator", None) or step.pop("name", None) or step.pop("command", None) or "step")
-        plain = [f"{k}={v}" for k, v in sorted(step.items()) if isinstance(v, int | float | str | bool)]
+        plain = [f"{k}={text}" for k, v in sorted(step.items()) if (text := _told(v))]
         told.append(f"{one.name}: {' '.join([what, *plain])} ({len(one)} samples)")
     return tuple(told)
+
+
+def _told(value: Any) -> str:
+    """A step's option in a word or some; empty for what is more than a list of words."""
+    values = value if isinstance(value, list | tuple) else [value]
+    return ",".join(str(v) for v in values) if all(isinstance(v, int | float | str | bool) for v in values) else ""
 
 
 class FilmSource:

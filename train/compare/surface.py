@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from train.compare.tables import Patients, estimate
+from train.compare.tables import Patients, bounded, estimate
 
 Scores = Mapping[str, tuple[np.ndarray, np.ndarray]]
 
@@ -50,7 +50,7 @@ def _nsd(
 ) -> dict[str, Any]:
     a, b = (patients.means(s[:, :, k : k + 1], held[:, None])[:, :, 0] for s in scores[name])
     e = estimate(a, b, fold)
-    ci = e.interval(confidence)
+    ci = bounded(e.interval(confidence))
     return {f"{name}_a": e.mean_a, f"{name}_b": e.mean_b, f"{name}_delta": e.delta, f"{name}_ci": ci}
 
 

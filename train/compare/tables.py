@@ -61,6 +61,11 @@ def ordered_like(first: Arm, other: Arm, metric: str) -> np.ndarray:
     return other.scores[metric][:, :, [other.classes.index(c) for c in first.classes]]
 
 
+def bounded(ci: tuple[float, float]) -> tuple[float, float]:
+    """An interval of a difference of scores between 0 and 1, without what cannot be."""
+    return float(np.clip(ci[0], -1, 1)), float(np.clip(ci[1], -1, 1))
+
+
 def estimate(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None) -> Difference:
     """The difference of two tables, float64 (seeds, n_patients), over the patients that have a value.
 

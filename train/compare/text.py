@@ -22,13 +22,20 @@ def by_difference(lines: tuple[Line, ...]) -> list[Line]:
 
 
 def signed(value: float, places: int = 4) -> str:
-    """A difference with its sign; empty for NaN."""
-    return "" if math.isnan(value) else f"{value:+.{places}f}"
+    """A difference with its sign, none where it rounds to nothing; empty for NaN."""
+    if math.isnan(value):
+        return ""
+    return f"{value:+.{places}f}" if round(value, places) else f"{0:.{places}f}"
 
 
 def plain(value: float, places: int = 4) -> str:
     """A number; empty for NaN."""
     return "" if math.isnan(value) else f"{value:.{places}f}"
+
+
+def seen(value: float) -> str:
+    """The smallest difference that could be seen; no difference in Dice is larger than 1."""
+    return ">1" if value > 1 else plain(value)
 
 
 def interval(ci: tuple[float, float]) -> str:
@@ -102,7 +109,7 @@ def print_table(comparison: Comparison, console: Any) -> None:
             cells = [
                 escape(line.name), str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta),
                 interval(line.ci), p_value(line.p_holm), f"{line.wins}/{line.ties}/{line.losses}",
-                plain(line.detectable), shown,
+                seen(line.detectable), shown,
             ]  # fmt: skip
             table.add_row(*cells, style=STYLES[line.verdict] if c.seed_variance_known else None)
         if lines and lines is not sections[-1]:
@@ -136,7 +143,7 @@ def markdown(comparison: Comparison) -> str:
         cells = [
             name, str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta), interval(line.ci),
             p_value(line.p), p_value(line.p_holm), signed(line.effect, 2), f"{line.wins}/{line.ties}/{line.losses}",
-            plain(line.detectable), plain(line.nsd_a), plain(line.nsd_b), plain(line.hd95_a, 1), plain(line.hd95_b, 1),
+            seen(line.detectable), plain(line.nsd_a), plain(line.nsd_b), plain(line.hd95_a, 1), plain(line.hd95_b, 1),
             shown,
         ]  # fmt: skip
         out.append(f"| {' | '.join(cells)} |")
