@@ -37,17 +37,18 @@ def read_split(path: Path, digest: str | None = None) -> dict[str, int]:
         raise ManifestError(path, f"split cannot be read: {error.strerror or error}") from None
     if digest is not None and digest_bytes(data) != digest:
         raise ManifestError(path, "split does not match the digest in the manifest: it was changed or damaged")
-    fold_of: dict[str, int] = {}
     try:
         lines = csv.reader(io.StringIO(data.decode("utf-8"), newline=""))
         if next(lines, None) != ["group", "fold"]:
             raise ValueError("its columns are not group, fold")
-        for group, fold in lines:
-            if group in fold_of:
-                raise ManifestError(path, f"group {group} stands in it twice")
-            fold_of[group] = TEST if fold == "test" else int(fold)
+        pairs = [(group, fold) for group, fold in lines]
+        number = {fold: TEST if fold == "test" else int(fold) for fold in {fold for _, fold in pairs}}
     except (TypeError, ValueError, csv.Error) as error:
         raise ManifestError(path, f"is not a split table: {error}") from None
+    fold_of = {group: number[fold] for group, fold in pairs}
+    if len(fold_of) < len(pairs):
+        twice = next(group for group, n in Counter(group for group, _ in pairs).items() if n > 1)
+        raise ManifestError(path, f"group {twice} stands in it twice")
     return fold_of
 
 

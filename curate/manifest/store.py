@@ -127,13 +127,16 @@ class Version:
     @cached_property
     def known(self) -> dict[str, SampleRow]:
         """This version's samples, and those of earlier versions from which its children may still descend."""
-        rows: dict[str, SampleRow] = {}
-        for version in reversed(self.chain()):
+        rows = dict(self.by_id)
+        for version in self.chain():
+            table = version.own_table()
+            table = table.filter(pc.invert(pc.is_in(table["id"], pa.array(rows, pa.string()))))
+            rows.update((r.id, r) for r in rows_of(table, version.fold_of))
             other = version.step.get("other") if version.step["name"] == "merge" else None
             if other is not None:  # what the joined version descended from is known as well
-                rows.update(Version(self.manifest, other, self.manifest.head["versions"][other], self.verify).known)
-            rows.update((r.id, r) for r in rows_of(version.own_table(), version.fold_of))
-        return rows | self.by_id
+                known = Version(self.manifest, other, self.manifest.head["versions"][other], self.verify).known
+                rows = known | rows
+        return rows
 
     @property
     def root(self) -> Path:
