@@ -337,3 +337,11 @@ def test_a_difference_cannot_leave_what_dice_can_be(tmp_path):
     console = Console(width=100, file=io.StringIO())
     print_table(c, console)
     assert " >1 " in console.file.getvalue()
+
+
+def test_a_training_in_both_arms_is_pointed_out(arms, tmp_path, capsys):
+    other = shutil.copytree(arms[1], tmp_path / "other")
+    shutil.copy(arms[0] / "fold0-seed0/scores.csv", other / "fold0-seed1/scores.csv")
+    assert any("same scores to the last digit" in note for note in compare_runs(arms[0], other).notes)
+    assert main(["diff", str(arms[0]), str(arms[0])]) == 2
+    assert "an arm does not differ from itself" in capsys.readouterr().err

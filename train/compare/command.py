@@ -45,6 +45,10 @@ def diff_command(
     """
     if len(arms) < 2:
         raise UsageError("train diff", "needs two arms or more: A B")
+    places = [Path(arm).resolve() for arm in arms]
+    twice = next((arm for arm, place in zip(arms, places, strict=True) if places.count(place) > 1), None)
+    if twice is not None:
+        raise UsageError(twice, "is named twice: an arm does not differ from itself")
     place = default_place(arms) if out is None else out
     if len(arms) > 2:
         if claims:
@@ -105,8 +109,9 @@ def power_command(
     if not 1 <= len(arms) <= 2:
         raise UsageError("train power", "needs one arm or two: A [B]")
     comparison = compare_runs(arms[0], arms[-1])
-    notes = [note for note in comparison.notes if len(arms) > 1 or "seed" in note]
+    notes = list(comparison.notes)
     if len(arms) == 1:
+        notes = [note for note in notes if "seed" in note]  # not that it is like itself
         comparison = of_one_arm(comparison)
         notes.append(
             "from one arm: how patients respond to a change of data is not known and taken as alike, so that more may "

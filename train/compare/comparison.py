@@ -82,10 +82,12 @@ def compare_arms(
     """As :func:`compare_runs`, of arms already read."""
     notes = [*check_alike(first, second), *_seed_notes(first, second)]
     notes += [f"{arm.path}: {note}" for arm in (first, second) for note in arm.notes]
+    scores = {m: (first.scores[m], ordered_like(first, second, m)) for m in first.scores}
+    if any(np.array_equal(x, y, equal_nan=True) for x in scores["dice"][0] for y in scores["dice"][1]):
+        notes.append("a run of A and one of B have the same scores to the last digit: is it one training in both arms?")
     patients = Patients(first.groups, first.fold_of)
     if len(patients.names) == 1:
         notes.append("a single patient: no interval and no verdict, whatever the number of films")
-    scores = {m: (first.scores[m], ordered_like(first, second, m)) for m in first.scores}
     fold = patients.fold if first.nested and second.nested else None
     by_patient = tuple(patients.means(s, first.present) for s in scores["dice"])
     estimates = [estimate(*(t[:, :, k] for t in by_patient), fold) for k in range(len(first.classes))]
