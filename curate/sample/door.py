@@ -81,6 +81,41 @@ def _shoelace(points: np.ndarray) -> float:
     return 0.5 * float(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
 
 
+def plain_polygons(rings: Sequence[np.ndarray], size: tuple[int, int]) -> list[Polygon | None]:
+    """Many rings at once: the polygon of each that ``admit`` would take as it stands, ``None`` for any other.
+
+    Args:
+        rings: each float64 (n, 2) as ``as_points`` gives it, n >= 1. size: (width, height) of the picture.
+    """
+    if not rings:
+        return []
+    points = np.concatenate(rings)
+    count = np.array([len(r) for r in rings])
+    owner = np.repeat(np.arange(len(rings)), count)
+    first = np.cumsum(count) - count
+    before = np.arange(len(points)) - 1
+    before[first] = first + count - 1
+    differ = points != points[before]
+    fresh = differ[:, 0] | differ[:, 1]
+    closed = ~fresh[first] & (count > 1)
+    kept = np.bincount(owner[fresh], minlength=len(rings))
+    plain = (kept == count - closed) & (kept >= 3)
+    use = fresh & plain[owner]
+    result: list[Polygon | None] = [None] * len(rings)
+    chosen = np.flatnonzero(plain)
+    if not len(chosen):
+        return result
+    ring_of = np.repeat(np.arange(len(chosen)), kept[chosen])
+    polygons = shapely.polygons(shapely.linearrings(points[use], indices=ring_of))
+    x0, y0, x1, y1 = frame(*size)
+    bounds = shapely.bounds(polygons)
+    fine = (bounds[:, 0] >= x0) & (bounds[:, 1] >= y0) & (bounds[:, 2] <= x1) & (bounds[:, 3] <= y1)
+    fine &= shapely.is_valid(polygons)
+    for k, polygon, good in zip(chosen.tolist(), polygons, fine.tolist(), strict=True):
+        result[k] = polygon if good else None
+    return result
+
+
 def admit(
     outer: Sequence | np.ndarray, holes: Sequence[Sequence | np.ndarray], size: tuple[int, int], path: str, label: str
 ) -> Admitted:

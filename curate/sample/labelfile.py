@@ -23,7 +23,7 @@ from shapely.geometry import Polygon
 
 from curate.errors import LabelError
 from curate.sample.annotation import Annotation
-from curate.sample.door import admit, as_points
+from curate.sample.door import admit, as_points, plain_polygons
 
 MAX_BYTES = 256 << 20
 
@@ -99,26 +99,31 @@ def read_labels(
     Raises:
         LabelError: the file, the label and the fault.
     """
-    annotations, repairs = [], []
-    taken: defaultdict[str, int] = defaultdict(int)
-    for k, entry in enumerate(_entries(data, path)):
-        label, points, holes = entry["label"], entry["points"], entry.get("holes") or []
+    entries = _entries(data, path)
+    chains = []
+    for entry in entries:
+        label, holes = entry["label"], entry.get("holes") or []
         if classes is not None and label not in classes:
             raise LabelError(path, f"{label[:80]!r} is not in the list of classes")
         if not isinstance(holes, list) or not all(isinstance(h, list) for h in holes):
             raise LabelError(path, f"{label}: holes are not lists of points")
-        rings = [as_points(r, path, label) for r in (points, *holes)]
-        admitted = admit(rings[0], rings[1:], size, path, label)
-        repairs += [f"{label}: {r}" for r in admitted.repairs]
+        chains.append([as_points(r, path, label) for r in (entry["points"], *holes)])
+    plain = plain_polygons([rings[0] for rings in chains], size)
+    annotations, repairs = [], []
+    taken: defaultdict[str, int] = defaultdict(int)
+    for k, (entry, rings, geometry) in enumerate(zip(entries, chains, plain, strict=True)):
+        label = entry["label"]
+        if geometry is None or len(rings) > 1:
+            admitted = admit(rings[0], rings[1:], size, path, label)
+            geometry = admitted.geometry
+            repairs += [f"{label}: {r}" for r in admitted.repairs]
         name = str(entry.get("id") or k)
         taken[name] += 1
         if taken[name] > 1:
             name = f"{name}~{taken[name]}"
         whole = all(np.array_equal(r, np.rint(r)) for r in rings)
         annotations.append(
-            Annotation(
-                label, admitted.geometry, name, rings=tuple(r.astype(np.int32) for r in rings) if whole else None
-            )
+            Annotation(label, geometry, name, rings=tuple(r.astype(np.int32) for r in rings) if whole else None)
         )
     return Labels(tuple(annotations), tuple(repairs))
 

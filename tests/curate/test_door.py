@@ -1,12 +1,14 @@
 """What may enter: repairs that are certain and told, refusals that name the file, the label and the fault."""
 
+import contextlib
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import LabelError
-from curate.sample.door import admit
+from curate.sample.door import admit, plain_polygons
 
 SIZE = (64, 64)
 SQUARE = [[4, 4], [20, 4], [20, 20], [4, 20]]
@@ -93,3 +95,19 @@ def test_anything_enters_valid_or_is_refused(points):
     assert min(x0, y0) >= -0.5
     assert max(x1, y1) <= 63.5
     assert np.isfinite(shape.area)
+
+
+@given(st.lists(st.tuples(st.integers(-2, 11), st.integers(-2, 11)), min_size=1, max_size=8), st.booleans())
+@settings(max_examples=300)
+def test_many_rings_at_once_are_what_each_would_be(points, closed):
+    ring = np.array(points + points[:1] * closed, dtype=float)
+    square = np.array([(1.0, 1.0), (8.0, 1.0), (8.0, 8.0), (1.0, 8.0)])
+    first, found, last = plain_polygons([square, ring, square], (10, 10))
+    assert first.equals(last)
+    one = None
+    with contextlib.suppress(LabelError):
+        one = admit(ring, [], (10, 10), "a.json", "Ulna")
+    as_it_stands = one is not None and one.repairs == ()
+    assert (found is not None) == as_it_stands
+    if as_it_stands:
+        assert found.equals_exact(one.geometry, 0.0)
