@@ -55,7 +55,10 @@ class Journal:
             raise CarpusError(self.path, f"cannot be written: {error.strerror or error}") from None
 
     def close(self) -> None:
-        """The version is named: nothing is pending any more."""
+        """The version is named: nothing is pending under its name any more, of this step or of another."""
+        version = self.path.stem.rpartition("-")[0]
         with contextlib.suppress(OSError):
-            self.path.unlink(missing_ok=True)
+            for path in sorted(self.path.parent.glob("*.jsonl")):
+                if path.stem.rpartition("-")[0] == version:
+                    path.unlink()
             self.path.parent.rmdir()

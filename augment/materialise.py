@@ -79,7 +79,7 @@ _READERS: dict[tuple[str, str], SampleReader] = {}
 
 
 def _reader(manifest: Path, version: str) -> SampleReader:
-    """This process's reader, which keeps its films from one batch to the next."""
+    """This worker's reader, which keeps its films from one batch to the next."""
     key = (str(manifest), version)
     if key not in _READERS:
         _READERS.clear()
@@ -88,7 +88,7 @@ def _reader(manifest: Path, version: str) -> SampleReader:
 
 
 def _work(batch: Sequence[tuple[SampleRow, str, str]], manifest: Path, version: str) -> list[Made | CarpusError]:
-    """Make some children in this process; a fault ends the batch and comes last."""
+    """Make some children in this worker; a fault ends the batch and comes last."""
     cv2.setNumThreads(1)
     results: list[Made | CarpusError] = []
     try:
@@ -116,12 +116,13 @@ def make_files(
     jobs = [(row, *name) for row, name in zip(rows, names, strict=True)]
     if not jobs:
         return
-    where = (parents.manifest.path, parents.name)
     if workers <= 1:
-        for job in jobs:
-            yield from _raised(_work([job], *where))
-        _READERS.clear()
+        cv2.setNumThreads(1)
+        reader = SampleReader(parents, CACHE_MB)
+        for row, image, labels in jobs:
+            yield make_one(row, reader, image, labels)
         return
+    where = (parents.manifest.path, parents.name)
     import joblib  # takes a tenth of a second: only for several workers
     from joblib.externals.loky.process_executor import TerminatedWorkerError
 
