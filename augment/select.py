@@ -84,12 +84,12 @@ class _Marks:
         if not asked:
             return
         from curate.flagged import flags_by_sample  # brings in every detector
-        from curate.flags import NAMES
+        from curate.flags import FLAGS
 
         tags = {tag for row in version.samples for tag in row.tags}
         for name in asked:
-            if name not in NAMES and name not in tags:
-                raise UsageError(name, f"is no flag or tag here; there are {', '.join([*NAMES, *sorted(tags)])}")
+            if name not in FLAGS and name not in tags:
+                raise UsageError(name, f"is no flag or tag here; there are {', '.join([*FLAGS, *sorted(tags)])}")
         self._flags = flags_by_sample(version)
         unjudged = sum(r.is_original and r.id not in self._flags for r in version.samples)
         if unjudged and not tags.issuperset(asked):

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 from curate.flags.detector import Detector, FilmDetector, SetDetector
 from curate.flags.film import Film
-from curate.flags.registry import DETECTORS, NAMES
+from curate.flags.registry import DETECTORS, FLAGS, NAMES
 from curate.flags.result import FilmFlags, Finding, Flag
 from curate.flags.run import run_detectors
 from curate.flags.sources import films_from_folder, films_from_version
 
 __all__ = [
     "DETECTORS",
+    "FLAGS",
     "NAMES",
     "Detector",
     "Film",

@@ -22,6 +22,7 @@ from curate.flags import (
     label_missing,
     label_side,
     label_swapped,
+    model_disagrees,
     multiple_views,
     nail_art,
     near_duplicate,
@@ -59,6 +60,9 @@ DETECTORS: tuple[Detector, ...] = (
 )
 
 NAMES = tuple(d.name for d in DETECTORS)
+
+FLAGS = (*NAMES, model_disagrees.NAME)
+"""Every flag there is: those of the detectors, and the one that a trained network raises."""
 
 
 def choose(names: Sequence[str] | None) -> tuple[Detector, ...]:
