@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from curate.errors import UsageError
+from curate.errors import LeakError, UsageError
+from curate.files import inside
 from curate.manifest.lineage import ancestors, check_trainable
-from curate.manifest.row import EVALUATION_ONLY, SampleRow
+from curate.manifest.row import EVALUATION_ONLY, PSEUDO, SampleRow
+from curate.manifest.splits import TEST, read_split
 from curate.manifest.store import Manifest, Version
 
 
@@ -50,7 +52,7 @@ def make_arm(version: Version, first: Version, fold: int, inner: float = 0.0) ->
         raise UsageError("--fold", f"{fold} does not exist; split {first.split} has folds 0 to {first.folds - 1}")
     folds_of = _folds_of_samples(version, first.fold_of, first)
     labelled = [row for row in version.samples if row.labelled]
-    evaluation = tuple(row for row in labelled if row.is_original and folds_of[row.id][1] == {fold})
+    evaluation = tuple(row for row in labelled if row.evaluable and folds_of[row.id][1] == {fold})
     training = [
         row for row in labelled if not folds_of[row.id][1] & {fold, -1} and EVALUATION_ONLY not in row.tags
     ]
@@ -60,8 +62,46 @@ def make_arm(version: Version, first: Version, fold: int, inner: float = 0.0) ->
     kept = tuple(row for row in training if not folds_of[row.id][0] & held)
     if not kept:
         raise UsageError(version.name, f"nothing is left to train on beside fold {fold}")
-    inside = tuple(row for row in training if row.is_original and folds_of[row.id][0] <= held)
+    _check_teachers(version, kept, first, fold)
+    inside = tuple(row for row in training if row.evaluable and folds_of[row.id][0] <= held)
     return Arm(version, first.split, first.split_digest, fold, kept, inside, evaluation)
+
+
+def split_table(manifest: Manifest, name: str) -> dict[str, int]:
+    """A split of a manifest by its name: group -> fold, -1 for test.
+
+    Raises:
+        UsageError: there is no such split.
+    """
+    entry = manifest.head["splits"].get(name)
+    if entry is None:
+        raise UsageError(name, f"is no split of {manifest.path}")
+    return read_split(inside(manifest.root, entry["file"]), entry["digest"])
+
+
+def _check_teachers(version: Version, training: Sequence[SampleRow], first: Version, fold: int) -> None:
+    """Labels that a model made carry what it had seen: none of that may be scored on.
+
+    Raises:
+        LeakError: names the sample, and the fold on which it could be trained on.
+    """
+    scored = {group for group, k in first.fold_of.items() if k in (fold, TEST)}
+    seen: dict[tuple[str, int], str | None] = {}
+    for row in training:
+        for origin in ancestors(version, row.id):
+            made = version.known[origin]
+            if PSEUDO not in made.tags:
+                continue
+            split, held = str(made.meta.get("pseudo_split")), made.meta.get("pseudo_fold")
+            if (split, held) not in seen:
+                trained = (g for g, k in split_table(version.manifest, split).items() if k not in (held, TEST))
+                seen[split, held] = next((g for g in sorted(trained) if g in scored), None)
+            patient = seen[split, held]
+            if patient is not None:
+                raise LeakError(
+                    row.id, f"the labels of {origin} were made by runs that had seen patient {patient}, who is scored "
+                    f"here: train with --fold {held}",
+                )  # fmt: skip
 
 
 def _folds_of_samples(

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from curate.options import Data, Json
+from curate.options import Data, Json, Source
 
 Tta = Annotated[
     tuple[str, ...],
@@ -87,4 +87,57 @@ def evaluate(
     return evaluate_command(run, split, data, json)
 
 
-COMMANDS = {"predict": predict, "ensemble": ensemble, "thresholds": thresholds, "evaluate": evaluate}
+def errors(
+    runs: tuple[Path, ...],
+    /,
+    *,
+    out: Annotated[Path | None, Parameter(name=("--out", "-o"), help="the page; errors.html in the first run")] = None,
+    films: Annotated[int, Parameter(help="films to draw; 0: no pictures")] = 8,
+    flag: Annotated[bool, Parameter(help="store films out of line as the flag model-disagrees")] = True,
+    false_alarms: Annotated[float, Parameter(help="share of films that would be flagged by chance")] = 0.01,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Show where runs go wrong: the worst films and bones as a page; films out of line become flags.
+
+    Only films that a run was not trained on tell anything. Give the runs of all folds at once where there are some: the
+    more films, the surer what is out of line.
+
+    Args:
+        runs: run folders, or folders of them: seeds and folds of one version.
+    """
+    from train.errors.command import errors_command
+
+    return errors_command(runs, out, films, flag, false_alarms, data, json)
+
+
+def pseudo(
+    runs: tuple[Path, ...],
+    /,
+    *,
+    source: Source = None,
+    confidence: Annotated[float, Parameter(help="least Dice that is expected of each bone of a film")] = 0.9,
+    method: Annotated[str, Parameter(help="how several runs agree: soft, weighted or class-wise")] = "soft",
+    tta: Tta = (),
+    thresholds: Tuned = False,
+    name: str | None = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Label unlabelled films with runs that are sure of them: a new version, marked, never evaluated on.
+
+    Only films of patients who are neither in the test set nor in the fold on which the runs were scored. The new
+    version can be trained with that fold alone: other patients were seen by the runs.
+
+    Args:
+        runs: run folders of one fold, or folders of them.
+        source: version whose films to label; the newest by default.
+        name: of the new version; the next vN by default.
+    """
+    from train.pseudo_command import pseudo_command
+
+    return pseudo_command(runs, source, confidence, (method, tta, thresholds), name, data, json)
+
+
+COMMANDS = {"predict": predict, "ensemble": ensemble, "thresholds": thresholds, "evaluate": evaluate,
+            "errors": errors, "pseudo": pseudo}  # fmt: skip

@@ -21,6 +21,7 @@ from train.evaluate import logits_of
 from train.films import letterbox, training_scale
 from train.predict_members import METHODS, Member, check_members, find_members, load_member, shares
 from train.predict_refine import Refiner
+from train.predict_tally import Tally
 from train.predict_views import Window, lay_back, views_of
 from train.predict_views import cut as cut_view
 from train.predict_windows import bands
@@ -70,11 +71,12 @@ class Predictor:
         """Names in the order of the bits."""
         return self.members[0].classes
 
-    def plane(self, gray: np.ndarray) -> np.ndarray:
+    def plane(self, gray: np.ndarray, tally: Tally | None = None) -> np.ndarray:
         """The label plane of a picture, at its own size.
 
         Args:
             gray: uint8 (h, w).
+            tally: is told the probabilities, and so knows how sure they are; not with votes.
 
         Returns:
             uint32 (uint64 for more than 32 classes) (h, w).
@@ -84,15 +86,17 @@ class Predictor:
             one = np.ones((1, len(self.classes)))
             plane = majority([self._plane(film, [member], one) for member in self.members], len(self.classes))
         else:
-            plane = self._plane(film, self.members, shares(self.members, self.method))
+            plane = self._plane(film, self.members, shares(self.members, self.method), tally)
         return plane if self.refiner is None else self.refiner.refine(film, plane, self.classes)
 
-    def _plane(self, film: Film, members: Sequence[Member], share: np.ndarray) -> np.ndarray:
+    def _plane(
+        self, film: Film, members: Sequence[Member], share: np.ndarray, tally: Tally | None = None
+    ) -> np.ndarray:
         longest, side = self._windows(film, members)
         if side:
-            return self._by_windows(film, members, share, longest, side)
+            return self._by_windows(film, members, share, longest, side, tally)
         logits = (self.logits(film, member) for member in members)
-        return combine(logits, members, share, (film.gray.shape[1], film.gray.shape[0]), self.size)
+        return combine(logits, members, share, (film.gray.shape[1], film.gray.shape[0]), self.size, tally)
 
     def _windows(self, film: Film, members: Sequence[Member]) -> tuple[int, int]:
         """The longer side at which a film is looked at by windows, and their side; 0 where it is looked at whole."""
@@ -106,7 +110,7 @@ class Predictor:
         return self.size or max(film.gray.shape), max(patches)
 
     def _by_windows(
-        self, film: Film, members: Sequence[Member], share: np.ndarray, longest: int, side: int
+        self, film: Film, members: Sequence[Member], share: np.ndarray, longest: int, side: int, tally: Tally | None
     ) -> np.ndarray:
         """Windows at one size for all members; beside the plane, one row of windows is held."""
         height, width = film.gray.shape
@@ -125,6 +129,8 @@ class Predictor:
 
         for rows in bands(image, film.background, side, self.overlap, self._views, run, len(self.classes)):
             writer.add(_logit(rows))
+            if tally is not None:
+                tally.add(rows, limits)
         return writer.plane
 
     def logits(self, film: Film, member: Member) -> tuple[np.ndarray, float]:
@@ -157,7 +163,7 @@ class Predictor:
 
 def combine(
     found: Iterable[tuple[np.ndarray, float]], members: Sequence[Member], share: np.ndarray, size: tuple[int, int],
-    longest: int = 0,
+    longest: int = 0, tally: Tally | None = None,
 ) -> np.ndarray:  # fmt: skip
     """One plane from the logits of several members: probabilities, each times its member's share.
 
@@ -168,6 +174,8 @@ def combine(
     """
     if len(members) == 1:
         logits, scale = next(iter(found))
+        if tally is not None:
+            tally.add(_sigmoid(logits), np.array(members[0].thresholds))
         return plane_of_logits(logits, scale, size, members[0].thresholds)
     limits = (share * np.array([member.thresholds for member in members])).sum(0)
     scale = training_scale(*size, longest or max(member.size for member in members))
@@ -176,6 +184,8 @@ def combine(
     for (logits, own), weight in zip(found, share, strict=True):
         for k in np.flatnonzero(weight):
             total[k] += weight[k] * resample(_sigmoid(logits[k]), own / scale, small)
+    if tally is not None:
+        tally.add(total, limits)
     return plane_of_logits(_logit(total), scale, size, limits.tolist())
 
 

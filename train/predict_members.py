@@ -60,7 +60,8 @@ def load_member(path: Path, device: torch.device, tuned: bool = False) -> Member
     network, config, classes = load_model(path)
     thresholds = tuned_thresholds(path, classes) if tuned else [config.threshold] * len(classes)
     rows = read_scores(path / "scores.csv") if (path / "scores.csv").is_file() else []
-    return Member(path, network.to(device), config.size, classes, thresholds, mean_dice(rows, classes), getattr(config, "patch", 0))
+    dice = mean_dice(rows, classes)
+    return Member(path, network.to(device), config.size, classes, thresholds, dice, config.patch)
 
 
 def tuned_thresholds(path: Path, classes: Sequence[str]) -> list[float]:

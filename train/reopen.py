@@ -53,7 +53,7 @@ class OpenRun:
                 raise UsageError(self.path, f"its evaluation film {missing[0]} is not in {self.version.name}")
             rows = tuple(self.version.by_id[name] for name in self.record["evaluation"])
         else:
-            rows = tuple(r for r in self.version.samples if r.is_original and r.split == "test" and r.labelled)
+            rows = tuple(r for r in self.version.samples if r.evaluable and r.split == "test")
             if not rows:
                 raise UsageError(self.version.name, "has no labelled test films; curate split --test makes some")
         prepare(self.version, rows, self.store, limit=int(self.config.cache_gb * 2**30))

@@ -84,14 +84,14 @@ def check_trainable(version: Version) -> None:
 
 
 def evaluation_rows(version: Version, fold: int | None) -> tuple[SampleRow, ...]:
-    """The films that a run is scored on: labelled originals of one fold, or of the test set for ``None``.
+    """The films that a run is scored on: originals of one fold labelled by people, or of the test set for ``None``.
 
     Raises:
         UsageError: there is no such fold.
     """
     if fold is not None and not 0 <= fold < version.folds:
         raise UsageError("--fold", f"{fold} does not exist; split {version.split} has folds 0 to {version.folds - 1}")
-    return tuple(r for r in version.samples if r.is_original and r.labels is not None and r.fold == fold)
+    return tuple(r for r in version.samples if r.evaluable and r.fold == fold)
 
 
 def training_rows(version: Version, fold: int) -> tuple[SampleRow, ...]:

@@ -11,6 +11,8 @@ from curate.sample.recipe import Recipe
 
 EVALUATION_ONLY = "evaluation-only"
 """Tag of a sample that was dropped from training and is still an evaluation film."""
+PSEUDO = "pseudo"
+"""Tag of a film whose labels a model made: to train on, never to be scored on."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,11 @@ class SampleRow:
     def labelled(self) -> bool:
         """Whether this sample has labels: an original with a label file, or a child."""
         return self.labels is not None or self.recipe is not None
+
+    @property
+    def evaluable(self) -> bool:
+        """Whether runs may be scored on it: an original whose labels no model made."""
+        return self.is_original and self.labels is not None and PSEUDO not in self.tags
 
     def plan(self) -> Recipe:
         """The recipe as an object; raises ``RecipeError`` when it is malformed, ``TypeError`` for an original."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
 import cv2
@@ -12,20 +11,16 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from curate.cli import app as curate  # noqa: E402
 from curate.errors import UsageError  # noqa: E402
 from curate.formats.masks import trace  # noqa: E402
 from curate.manifest import Manifest  # noqa: E402
 from curate.sample.image import read_image  # noqa: E402
 from curate.terminal import run  # noqa: E402
-from tests.train.conftest import BONES, TINY  # noqa: E402
-from train.arms import make_arm, plan_arms  # noqa: E402
+from tests.train.conftest import BONES, runs_of  # noqa: E402
+from train.arms import make_arm  # noqa: E402
 from train.cli import app  # noqa: E402
-from train.config import load  # noqa: E402
-from train.experiment import run_experiment  # noqa: E402
 from train.output import shapes_of_plane, simplified  # noqa: E402
 from train.predict import Predictor, find_members, find_pictures, predict_pictures  # noqa: E402
-from train.progress import Reporter  # noqa: E402
 from train.reopen import open_run  # noqa: E402
 from train.rle import decode, encode_plane, read_submission  # noqa: E402
 from train.scores import read_scores, score_planes  # noqa: E402
@@ -35,25 +30,12 @@ from train.upscale import plane_of_logits  # noqa: E402
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(scope="module")
-def trained(_tiny, tmp_path_factory):
-    """The tiny set with a split that has test films, and two runs that found the bones."""
-    root = Path(shutil.copytree(_tiny, tmp_path_factory.mktemp("trained") / "tiny"))
-    assert run(curate, ["split", "--folds", "2", "--test", "0.3", "--from", "v1", "--data", str(root)]) == 0
-    manifest = Manifest.open(root)
-    newest = manifest.versions()[-1].name
-    config = load(None, [*TINY, "steps=60", "lr=0.02", "augment=flip"])
-    run_experiment(plan_arms(manifest, [newest], 0), config, seeds=2, reporter=Reporter(quiet=True))
-    return root
-
-
 @pytest.fixture
-def root(trained, tmp_path):
-    return Path(shutil.copytree(trained, tmp_path / "tiny"))
+def root(trained_copy):
+    return trained_copy
 
 
-def _runs(root: Path) -> list[Path]:
-    return sorted((root / "runs").glob("*/fold0/seed*"))
+_runs = runs_of
 
 
 def test_predicting_a_film_gives_the_plane_that_was_scored(trained):
