@@ -9,13 +9,13 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from curate import terminal
-from train import cli_runs
+from train import cli_runs, cli_search
 
 app = App(
     name="train",
     help="Train segmentation networks on versions of a data set, and say per bone whether the data got better.",
 )
-for _name, _command in cli_runs.COMMANDS.items():
+for _name, _command in (cli_runs.COMMANDS | cli_search.COMMANDS).items():
     app.command(_command, name=_name)
 
 Data = Annotated[Path | None, Parameter(name="--data", help="manifest, or its folder; found here or above by default")]

@@ -183,6 +183,19 @@ def _read(path: Path) -> dict[str, Any]:
     return plain
 
 
+def read_file(source: str | Path) -> dict[str, Any]:
+    """The lines of a preset or a YAML file, not yet checked.
+
+    Raises:
+        UsageError: there is no such preset or file, or it is no YAML.
+    """
+    if str(source) in preset_names():
+        return _read(PRESETS / f"{source}.yaml")
+    if Path(source).is_file():
+        return _read(Path(source))
+    raise UsageError(str(source), f"is neither a file nor a preset; the presets: {', '.join(preset_names())}")
+
+
 def load(source: str | Path | None = None, settings: Iterable[str] = ()) -> Config:
     """The effective configuration.
 
@@ -193,14 +206,8 @@ def load(source: str | Path | None = None, settings: Iterable[str] = ()) -> Conf
     Raises:
         UsageError: no such preset or file, an unknown option, a bad value.
     """
-    plain: dict[str, Any] = {}
-    if source is not None:
-        if str(source) in preset_names():
-            plain = _read(PRESETS / f"{source}.yaml")
-        elif Path(source).is_file():
-            plain = _read(Path(source))
-        else:
-            raise UsageError(str(source), f"is neither a file nor a preset; the presets: {', '.join(preset_names())}")
+    plain = {} if source is None else read_file(source)
+    plain.pop("tune", None)  # what `train tune` may change; nothing to a single run
     for setting in settings:
         name, equals, text = setting.partition("=")
         if not equals:
