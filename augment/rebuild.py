@@ -8,7 +8,7 @@ from pathlib import Path
 
 from augment.materialise import Made, file_names, make_files
 from curate.errors import UsageError
-from curate.files import digest_file
+from curate.files import digest_file, sweep_temporary
 from curate.manifest import Version
 from curate.manifest.commit import writing
 from curate.software import versions_of_libraries
@@ -63,8 +63,10 @@ def rebuild(
     result.libraries = {k: (v, now.get(k, "none")) for k, v in then.items() if now.get(k) != v}
     with writing(version.root):
         missing, names = [], []
-        for row in children:
-            name = (row.image, row.labels) if base is None else _named(base, row.id)
+        wanted = [(row.image, row.labels) if base is None else _named(base, row.id) for row in children]
+        for folder in {(version.root / name[0]).parent for name in wanted}:
+            sweep_temporary(folder)
+        for row, name in zip(children, wanted, strict=True):
             if _intact(version.root, name, (row.file, row.label_file)):
                 result.present += 1
             else:

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from curate.errors import ManifestError, UsageError
-from curate.files import digest_bytes, digest_file, inside, write_atomically
+from curate.files import digest_bytes, digest_file, inside, sweep_temporary, write_atomically
 from curate.formats.normal import FOLDER
 from curate.manifest import Manifest, Version
 from curate.manifest.head import TABLES
@@ -154,6 +154,7 @@ def _copied(version: Version, manifest: Manifest, relative: str | None, place: s
         raise ManifestError(source, "is missing there")
     if digest_file(source) != digest:
         raise ManifestError(source, "is not as its manifest says")
+    sweep_temporary(target.parent, target.name)
     write_atomically(target, source.read_bytes())
     shutil.copystat(source, target)
     return True

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from curate.errors import UsageError
-from curate.files import digest_bytes, inside, write_atomically
+from curate.files import digest_bytes, inside, sweep_below, write_atomically
 from curate.formats.normal import FOLDER
 from curate.manifest import Manifest, SampleRow
 from curate.manifest.commit import commit_version, same_step, writing
@@ -96,6 +96,7 @@ def _rewritten(
     data = orjson.dumps(document)
     place = f"{FOLDER}/{target}/{row.id}.json"
     read_labels(data, place, (row.width, row.height), manifest.classes)  # refuses what could not be read back
+    sweep_below(manifest.root / FOLDER / target)
     write_atomically(inside(manifest.root, place), data, durable=True)
     digest = digest_bytes(data)
     return replace(row, labels=place, label_file=digest, digest=original_digest(row.file, digest))

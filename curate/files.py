@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import os
 from pathlib import Path
@@ -64,11 +65,21 @@ def write_atomically(path: Path, data: bytes, durable: bool = False) -> None:
         raise WriteError(path, f"cannot be written: {error.strerror or error}") from None
 
 
-def sweep_temporary(folder: Path, name: str = "*") -> None:
-    """Remove the temporary files that a killed writer left directly in a folder; only for the holder of the lock."""
+def sweep_temporary(folder: Path, name: str | None = None) -> None:
+    """Remove the temporary files that a killed writer left directly in a folder; only for the holder of the lock.
+
+    Args:
+        name: only those of this file.
+    """
     with contextlib.suppress(OSError):
-        for path in folder.glob(f".{name}.*.tmp"):
+        for path in folder.glob(f".{'*' if name is None else glob.escape(name[:80])}.*.tmp"):
             path.unlink(missing_ok=True)
+
+
+def sweep_below(folder: Path) -> None:
+    """The same in a folder and in all below it: one that belongs to a single version, and is about to be filled."""
+    for place, _, _ in os.walk(folder):
+        sweep_temporary(Path(place))
 
 
 def inside(root: Path, relative: str) -> Path:

@@ -12,7 +12,7 @@ import joblib
 
 from curate.anatomy import fingers_deg, side_of
 from curate.errors import CarpusError, ManifestError, UsageError, WriteError
-from curate.files import digest_bytes, write_atomically
+from curate.files import digest_bytes, sweep_below, write_atomically
 from curate.formats.competition import Found, find_samples
 from curate.formats.foreign import find_foreign
 from curate.formats.meta import patient_number, read_meta
@@ -101,6 +101,7 @@ def read_films(
         classes: labels that may occur; ``None`` allows any. version: name to be, which imported labels are kept under.
         refused: what had been refused before.
     """
+    sweep_below(source.root / FOLDER / version)
     films = Films(refused=list(refused))
     about = source.about(films.refused)
     jobs = (joblib.delayed(_read_one)(f, source.root, classes, version) for f in found)
