@@ -207,23 +207,25 @@ def browser() -> str:
     return found or pytest.skip("no Chromium here")
 
 
-def test_the_table_sorts_in_a_browser(comparison, tmp_path):
+def test_the_table_sorts_and_the_dark_page_fits_in_a_browser(comparison, tmp_path):
     chromium = browser()
     page = write_report(comparison, tmp_path)
     probe = """<script>
     const first = () => document.querySelector("tbody.rows tr").cells[0].textContent;
     const click = (name) => [...document.querySelectorAll("thead button")].find((b) => b.textContent === name).click();
     const out = []; click("B - A"); out.push(first()); click("B - A"); out.push(first());
-    click("bone"); out.push(first()); document.title = out.join(" ");
+    click("bone"); out.push(first()); out.push(getComputedStyle(document.body).backgroundColor.replaceAll(" ", ""));
+    out.push(document.documentElement.scrollWidth <= innerWidth); document.title = out.join(" ");
     </script></body>"""
     (tmp_path / "probe.html").write_text(page.read_text().replace("</body>", probe))
     command = [
         chromium, "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
-        "--disable-component-update", "--disable-sync", f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
+        "--disable-component-update", "--disable-sync", "--blink-settings=preferredColorScheme=0",
+        f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom",
         f"file://{tmp_path / 'probe.html'}",
     ]  # fmt: skip
     dom = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
-    assert re.search(r"<title>(.*?)</title>", dom)[1] == "Pisiform Radius Capitate"
+    assert re.search(r"<title>(.*?)</title>", dom)[1] == "Pisiform Radius Capitate rgb(20,23,27) true"
 
 
 def test_a_thousand_films_make_a_page_of_reasonable_size(tmp_path):

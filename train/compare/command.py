@@ -83,7 +83,8 @@ def default_place(arms: Sequence[Path]) -> Path:
     """Where a report goes when nobody says: beside the last arm, named after the arms."""
     places = [Path(arm).resolve() for arm in arms]
     first, *others = (name.replace("/", "-") for name in tell_apart(places))
-    return places[-1].parent / f"{'-'.join(others)}-against-{first}"
+    named = "-".join(others) if len(others) < 4 else f"{len(others)}-arms"
+    return places[-1].parent / f"{named}-against-{first}"
 
 
 def power_command(
