@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from curate.options import Data, Names
+from curate.options import Data, Json, Names
 
 
 def review(
@@ -50,4 +50,59 @@ def review(
     return 0
 
 
-COMMANDS: dict[str, Callable[..., int]] = {"review": review}
+def stats(
+    version: str | None = None,
+    /,
+    *,
+    against: str | None = None,
+    html: Path | None = None,
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """What a version holds: areas, overlaps, missing bones, patients, orientation, exposure; or how two sets differ.
+
+    Args:
+        version: by default the newest.
+        against: "test" (the training films against the test films), another version, a manifest (PATH or PATH:V), or a
+            folder of pictures without labels.
+        html: write one page of plots.
+    """
+    from curate.files import write_atomically
+    from curate.manifest import Manifest
+    from curate.stats.compare import compare
+    from curate.stats.page import page
+    from curate.stats.sets import both, everything, of_version
+    from curate.stats.summary import summarise
+    from curate.stats.tables import difference_table, headline, notes, tables
+    from curate.terminal import print_json, print_table, progress, say, warn
+
+    chosen = Manifest.find(data).version(version)
+    if against is None:
+        films = (of_version(chosen, *everything(chosen), progress("films")),)
+        told = summarise(*films)
+    else:
+        films = both(chosen, against, progress("films"))
+        told = compare(*films)
+    sets = [told] if against is None else [told["a"], told["b"]]
+    if html is not None:
+        write_atomically(html, page(told, films).encode())
+    if json:
+        print_json(told)
+    else:
+        for one in sets:
+            say(headline(one))
+        shown = tables(told) if against is None else [difference_table(told)]
+        for title, columns, rows in shown:
+            say("")
+            print_table(title, columns, rows)
+        for note in [] if against is None else notes(told):
+            say(note)
+        if html is not None:
+            say(f"plots in {html}")
+    faults = [fault for one in sets for fault in one["faults"]]
+    for fault in faults:
+        warn(fault)
+    return 2 if faults else 0
+
+
+COMMANDS: dict[str, Callable[..., int]] = {"review": review, "stats": stats}
