@@ -25,7 +25,7 @@ from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM, pixel_size
 FORMAT = 1
 LIBRARIES = (
     "carpus", "numpy", "opencv-python-headless", "shapely", "albumentations", "torch", "torchvision", "timm",
-    "segmentation-models-pytorch", "lightning",
+    "segmentation-models-pytorch", "lightning", "monai",
 )  # fmt: skip
 
 
