@@ -91,6 +91,8 @@ def check_batch(module: Segmenter) -> None:
     if torch.cuda.is_available() or free is None:
         return
     config = module.config
+    if config.loss == "set":  # the matching of queries cannot be counted without data
+        return
     need = need_of(module.network, module.loss, config, len(module.classes))
     processes = config.devices
     if need.total(config.batch) * processes > free:

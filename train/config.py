@@ -17,9 +17,9 @@ from curate.errors import UsageError
 
 ARCHITECTURES = (
     "unet", "unet++", "manet", "linknet", "fpn", "pspnet", "pan", "deeplabv3", "deeplabv3+", "upernet", "segformer",
-    "dpt", "fcn",
+    "dpt", "fcn", "mask2former",
 )  # fmt: skip
-LOSSES = ("bce", "dice", "bce+dice", "focal", "focal+dice", "tversky", "bce+tversky")
+LOSSES = ("bce", "dice", "bce+dice", "focal", "focal+dice", "tversky", "bce+tversky", "set")
 OPTIMISERS = ("adamw", "adam", "radam", "sgd")
 SCHEDULES = ("constant", "poly", "cosine", "cosine-restarts", "step", "plateau")
 PRECISIONS = ("fp32", "bf16", "fp16")
@@ -51,7 +51,7 @@ class Config:
     steps: int = _f(2000, "optimiser steps: the same for every arm of a comparison", low=1)
     batch: int = _f(8, "samples a step and device", low=1)
     accumulate: int = _f(1, "batches a step", low=1)
-    loss: str = _f("bce+dice", "the loss", choices=LOSSES)
+    loss: str = _f("bce+dice", "the loss; set: mask2former's own, and only that", choices=LOSSES)
     loss_weights: list = field(default_factory=list, metadata=_about("of the loss's terms; empty: all 1"))
     class_weights: dict = field(default_factory=dict, metadata=_about("class -> weight; 1 where left out"))
     focal_gamma: float = _f(2.0, "focusing exponent of the focal loss", low=0)
@@ -103,6 +103,8 @@ class Config:
             raise UsageError("threshold", f"{self.threshold} is no probability between 0 and 1")
         if not self.ema < 1:
             raise UsageError("ema", f"{self.ema} is no decay below 1")
+        if (self.loss == "set") != (self.architecture == "mask2former"):
+            raise UsageError("loss", "set is the loss of mask2former, and mask2former takes no other")
         terms = len(self.loss.split("+"))
         if self.loss_weights and len(self.loss_weights) != terms:
             raise UsageError("loss_weights", f"{len(self.loss_weights)} weights for the {terms} terms of {self.loss}")

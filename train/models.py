@@ -15,6 +15,7 @@ from torch import nn
 from curate.errors import UsageError
 from train.config import Config
 from train.encoders import LITE0, Initial, hub_reachable, lite0_file, load_encoder, read_tensors, rename_lite0
+from train.mask2former import build_mask2former
 
 _SMP = {
     "unet": "Unet", "unet++": "UnetPlusPlus", "manet": "MAnet", "linknet": "Linknet", "fpn": "FPN", "pspnet": "PSPNet",
@@ -45,13 +46,16 @@ class Network(nn.Module):
     def forward(self, image: torch.Tensor) -> torch.Tensor:
         height, width = image.shape[-2:]
         padding = (0, -width % self.stride, 0, -height % self.stride)
-        x = (image / 255 - MEAN) / STD
-        if any(padding):
-            x = nn.functional.pad(x, padding)
-        out = self.body(x)
+        out = self.body(nn.functional.pad((image / 255 - MEAN) / STD, padding))
         if isinstance(out, dict):  # torchvision's networks
             out = out["out"]
         return out[..., :height, :width]
+
+    def set_loss(self, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """The loss of a network that has one of its own; arguments as of :meth:`forward` and of any loss."""
+        padding = (0, -image.shape[-1] % self.stride, 0, -image.shape[-2] % self.stride)
+        x, y = (nn.functional.pad(t, padding) for t in ((image / 255 - MEAN) / STD, target))
+        return self.body.set_loss(x, y)
 
 
 @cache
@@ -95,6 +99,8 @@ def build(config: Config, n_classes: int) -> Network:
         old = body.backbone.conv1
         body.backbone.conv1 = nn.Conv2d(1, old.out_channels, old.kernel_size, old.stride, old.padding, bias=False)
         return Network(body, 8)
+    if config.architecture == "mask2former":
+        return Network(build_mask2former(config, n_classes), 32)
     name = encoder_name(config.encoder)
     make = getattr(smp, _SMP[config.architecture])
     known = [p for p in inspect.signature(make).parameters if p not in _OURS]
@@ -128,6 +134,10 @@ def initialise(network: Network, config: Config) -> Initial:
     if config.weights not in ("auto", "imagenet"):
         load_encoder(encoder_of(network), read_tensors(config.weights), config.weights)
         return Initial("file", f"encoder weights: {config.weights}")
+    if config.architecture == "mask2former":
+        if config.weights == "imagenet":
+            raise UsageError("weights", "mask2former takes a file of its encoder's tensors, or none")
+        return Initial("random", "encoder weights: RANDOM, for mask2former's come from a file only")
     is_lite0 = config.architecture != "fcn" and encoder_name(config.encoder) == f"tu-{LITE0}"
     if is_lite0 and (path := lite0_file()) is not None:
         load_encoder(encoder_of(network), rename_lite0(read_tensors(path)), path.name)

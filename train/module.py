@@ -89,18 +89,19 @@ class Segmenter(lightning.LightningModule):
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: factor(step) * self.plateau.value)
         return {"optimizer": optimiser, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
-    def _logits(self, network: nn.Module, batch: dict[str, Any]) -> torch.Tensor:
+    def _image(self, batch: dict[str, Any]) -> torch.Tensor:
         image = batch["image"].float()
-        if self.config.channels_last:
-            image = image.contiguous(memory_format=torch.channels_last)
-        return network(image)
+        return image.contiguous(memory_format=torch.channels_last) if self.config.channels_last else image
 
     def training_step(self, batch: dict[str, Any], index: int) -> torch.Tensor:
         """The loss of one batch."""
         number = self.current_epoch * self.trainer.num_training_batches + index
         torch.manual_seed((self.seed * 1_000_003 + number) * 1009 + self.global_rank)
         target = expand(batch["planes"], batch["weights"], len(self.classes))
-        loss = self.loss(self._logits(self._trained[0], batch), target)
+        if self.config.loss == "set":
+            loss = self.network.set_loss(self._image(batch), target)
+        else:
+            loss = self.loss(self._trained[0](self._image(batch)), target)
         self._last_films = batch["ids"]
         self._pending.append((loss.detach(), batch["ids"]))
         if loss.device.type == "cpu" or len(self._pending) >= _CHECK_EVERY:
@@ -148,7 +149,7 @@ class Segmenter(lightning.LightningModule):
     def validation_step(self, batch: dict[str, Any], index: int) -> None:
         """Count pixels of the inner split, at training size."""
         target = expand(batch["planes"], batch["weights"], len(self.classes)) > 0.5
-        found = self._logits(self.scored, batch) > 0
+        found = self.scored(self._image(batch)) > 0
         both = (found & target).sum((2, 3))
         sizes = found.sum((2, 3)) + target.sum((2, 3))
         self._counts.append(torch.stack([both, sizes]).float())

@@ -27,9 +27,12 @@ def _steps_and_round_trips(config: Config, tmp_path, size: int) -> None:
     for group in optimiser.param_groups:
         group["lr"] = 1e-3
     before = [p.detach().clone() for p in network.parameters()]
-    logits = network(image)
-    assert logits.shape == target.shape
-    loss(logits, target).backward()
+    if config.loss == "set":
+        network.set_loss(image, target).backward()
+    else:
+        logits = network(image)
+        assert logits.shape == target.shape
+        loss(logits, target).backward()
     optimiser.step()
     # PSPNet leaves the deeper half of its encoder unused: those layers have no gradient
     pairs = [(a, b) for a, b in zip(before, network.parameters(), strict=True) if b.grad is not None]
@@ -48,9 +51,50 @@ def test_small_presets_step_and_round_trip(preset, tmp_path):
     _steps_and_round_trips(load(preset, ["weights=none"]), tmp_path, 74)
 
 
+#: Mask2Former a hundredth of its size.
+SMALL_SET = (
+    "model={backbone: {embed_dim: 12, depths: [1, 1, 1, 1], num_heads: [1, 2, 2, 4]}, feature_size: 32, "
+    "mask_feature_size: 32, hidden_dim: 32, encoder_feedforward_dim: 32, dim_feedforward: 32, encoder_layers: 1, "
+    "decoder_layers: 2, num_attention_heads: 2, num_queries: 40, train_num_points: 256}"
+)
+
+
+@pytest.mark.long
+def test_mask2former_steps_learns_and_round_trips(tmp_path):
+    pytest.importorskip("transformers")
+    config = load("mask2former-swin", [SMALL_SET])
+    _steps_and_round_trips(config, tmp_path, 74)
+    torch.manual_seed(0)
+    network = build(config, 2)
+    image = torch.full((2, 1, 64, 64), 20.0)
+    target = torch.zeros(2, 2, 64, 64)
+    for k, (y, x) in enumerate(((8, 8), (30, 26))):
+        image[k, 0, y : y + 28, x : x + 28], target[k, 0, y : y + 28, x : x + 28] = 220.0, 1.0
+    optimiser = torch.optim.AdamW(network.parameters(), 3e-3)
+    losses = []
+    for _ in range(40):
+        loss = network.set_loss(image, target)
+        optimiser.zero_grad()
+        loss.backward()
+        optimiser.step()
+        losses.append(loss.item())
+    assert losses[-1] < 0.6 * losses[0]
+    with torch.inference_mode():
+        found = network.eval()(image) > 0
+    assert found[:, 1].float().mean() < 0.05
+    both = (found[:, 0] & (target[:, 0] > 0)).sum() * 2 / (found[:, 0].sum() + target[:, 0].sum())
+    assert both > 0.7
+    with pytest.raises(UsageError, match="mask2former takes swin-tiny, swin-small, swin-base, not 'resnet50'"):
+        build(load("mask2former-swin", ["encoder=resnet50"]), 2)
+    with pytest.raises(UsageError, match="set is the loss of mask2former"):
+        load("mask2former-swin", ["loss=dice"])
+
+
 @pytest.mark.long
 @pytest.mark.parametrize("preset", preset_names())
 def test_every_preset_steps_and_round_trips(preset, tmp_path):
+    if preset == "mask2former-swin":
+        pytest.importorskip("transformers")
     _steps_and_round_trips(load(preset, ["weights=none"]), tmp_path, 106)
 
 
