@@ -19,8 +19,12 @@ from curate.sample.read import SampleReader
 from curate.sample.recipe import Recipe
 from curate.sample.render import render
 
-CACHE_MB = 224
-"""Decoded films that each worker keeps; with the interpreter and the libraries a worker stays below 400 MB."""
+CACHE_MB = 176
+"""Decoded films that each worker keeps: those of one block (see ``augment.plan.draw``) of 2048 x 2048 with their shrunk
+copies. With the interpreter and the libraries a worker stays below 400 MB."""
+
+LABELS = 64
+"""Films whose polygons each worker keeps."""
 
 BATCH = 8
 """Children handed to a worker at a time."""
@@ -83,7 +87,7 @@ def _reader(manifest: Path, version: str) -> SampleReader:
     key = (str(manifest), version)
     if key not in _READERS:
         _READERS.clear()
-        _READERS[key] = SampleReader(Manifest.open(manifest).version(version), CACHE_MB)
+        _READERS[key] = SampleReader(Manifest.open(manifest).version(version), CACHE_MB, labels=LABELS)
     return _READERS[key]
 
 
@@ -118,7 +122,7 @@ def make_files(
         return
     if workers <= 1:
         cv2.setNumThreads(1)
-        reader = SampleReader(parents, CACHE_MB)
+        reader = SampleReader(parents, CACHE_MB, labels=LABELS)
         for row, image, labels in jobs:
             yield make_one(row, reader, image, labels)
         return

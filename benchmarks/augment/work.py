@@ -14,8 +14,10 @@ import cv2
 import numpy as np
 
 from augment.children import Job, plan_children
+from augment.make import make_version
 from augment.materialise import file_names, make_files
 from augment.plan.base import Planner
+from augment.plan.rotate import Rotate
 from benchmarks.augment.rivals import RIVALS, Files
 from curate.ingest import ingest
 from curate.manifest import SampleRow, Version
@@ -109,9 +111,15 @@ def rival(name: str, rows: Sequence[SampleRow], version: Version) -> None:
         RIVALS[name](row.plan(), files, folder / str(k))
 
 
+def full_cache(version: Version) -> Version:
+    """The same films and eight turned copies of each, with files: more than a worker's cache holds."""
+    return make_version(version.manifest, Rotate(turned=True), 8 * N, source=version.name, name="turned").version
+
+
 def peak_mb(version: Version, n: int) -> float:
-    """The largest resident size of ``augment mosaic`` for n children, in a process of its own, MiB."""
-    words = ["mosaic", "--n", str(n), "--from", version.name, "--name", f"peak{n}", "--data", str(version.root)]
+    """The largest resident size of ``augment mosaic`` for n children of all samples, in a process of its own, MiB."""
+    words = ["mosaic", "--n", str(n), "--from-derived", "--from", version.name, "--name", f"peak{n}", "--data",
+             str(version.root)]
     code = f"""
 from curate.terminal import run
 from augment.cli import app

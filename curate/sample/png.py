@@ -25,6 +25,9 @@ NONE, UP = 0, 2
 STORED = 65535
 """Most bytes of a deflate block without compression."""
 
+CACHED = 1 << 18
+"""Bytes handled at a time, so that they stay in the processor's cache."""
+
 CHANGING = (b"tRNS", b"acTL")
 """Ancillary chunks that change what the picture's data mean to a decoder."""
 
@@ -71,12 +74,26 @@ def decode_gray_png(data: bytes) -> tuple[np.ndarray, int] | None:
         return None
     rows = np.frombuffer(filtered, np.uint8).reshape(height, width * channels + 1)
     if channels == 3:
-        first, *others = cv2.split(rows[:, 1:].reshape(height, width, 3))
+        rows = _one_of_three(rows, width)
+    del filtered
+    gray = None if rows is None else _unfiltered(rows)
+    return None if gray is None else (gray, channels)
+
+
+def _one_of_three(rows: np.ndarray, width: int) -> np.ndarray | None:
+    """Filtered rows of the one channel that three equal ones hold, uint8 (h, 1 + width); ``None`` if they differ."""
+    height = len(rows)
+    result = np.empty((height, width + 1), np.uint8)
+    result[:, 0] = rows[:, 0]
+    step = max(CACHED // rows.shape[1], 1)
+    for top in range(0, height, step):
+        here = slice(top, top + step)
+        block = rows[here, 1:]
+        first, *others = cv2.split(block.reshape(len(block), width, 3))
         if not all(np.array_equal(first, other) for other in others):
             return None
-        rows = np.concatenate([rows[:, :1], first], axis=1)
-    gray = _unfiltered(rows)
-    return None if gray is None else (gray, channels)
+        result[here, 1:] = first
+    return result
 
 
 def _chunks(data: bytes) -> Iterator[tuple[bytes, memoryview]]:

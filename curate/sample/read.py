@@ -68,12 +68,14 @@ class SampleReader:
         version: whose samples are read, and those that its children descend from.
         cache_mb: decoded films are kept up to this many MiB.
         check: compare each file's bytes with the digest in its row when it is read.
+        labels: annotations are kept of this many samples; of all when ``None``.
     """
 
-    def __init__(self, version: Dataset, cache_mb: int = 256, check: bool = True):
+    def __init__(self, version: Dataset, cache_mb: int = 256, check: bool = True, labels: int | None = None):
         self.rows, self.root, self.classes, self.check = version.known, version.root, version.classes, check
         self._cache = FilmCache(cache_mb << 20)
-        self._annotations: dict[str, tuple[Annotation, ...]] = {}
+        self._most = labels
+        self._annotations: OrderedDict[str, tuple[Annotation, ...]] = OrderedDict()
 
     def _row(self, sample: str) -> Row:
         if sample not in self.rows:
@@ -146,4 +148,8 @@ class SampleReader:
                 else:
                     known = read_labels(data, row.labels, (row.width, row.height), self.classes).annotations
             self._annotations[sample] = known
+            if self._most is not None and len(self._annotations) > self._most:
+                self._annotations.popitem(last=False)
+        else:
+            self._annotations.move_to_end(sample)
         return resize_annotations(known, scale)

@@ -28,7 +28,7 @@ from curate.sample.labels import Dropped, render_labels
 from curate.sample.raster import coverage_fraction
 from curate.sample.recipe import Placement, Recipe
 from curate.sample.tone import matched
-from curate.sample.warp import Film, check_field, warp, warp_with_field
+from curate.sample.warp import STRIP, Film, check_field, warp, warp_with_field
 
 EDGE = 0.8
 """A region may reach this many parent pixels beyond its film and still count as lying within it: no seam of background
@@ -205,14 +205,20 @@ def _mean(
 ) -> None:
     """Lay the weighted mean of some placements over the canvas, where at least one of them lies."""
     size = (canvas.shape[1], canvas.shape[0])
-    total, weight = np.zeros(canvas.shape), np.zeros(canvas.shape)
-    for place in layer:
-        patch = _patch(place, recipe, film_of, to_scale, size, 0)
-        if patch is None:
-            continue
-        window, pixels, mask = patch
-        share = place.weight if mask is None else place.weight * mask
-        total[window] += pixels * share
-        weight[window] += share
-    here = weight > 0
-    canvas[here] = np.rint(total[here] / weight[here]).astype(np.uint8)
+    patches = [(place, _patch(place, recipe, film_of, to_scale, size, 0)) for place in layer]
+    for top in range(0, size[1], STRIP):  # sums take eight times the memory of the pixels
+        strip = canvas[top : top + STRIP]
+        total, weight = np.zeros(strip.shape), np.zeros(strip.shape)
+        for place, patch in patches:
+            if patch is None:
+                continue
+            (rows, columns), pixels, mask = patch
+            first, last = max(rows.start - top, 0), min(rows.stop - top, len(strip))
+            if first >= last:
+                continue
+            here, part = np.s_[first:last, columns], slice(top + first - rows.start, top + last - rows.start)
+            share = place.weight if mask is None else place.weight * mask[part]
+            total[here] += pixels[part] * share
+            weight[here] += share
+        shown = weight > 0
+        strip[shown] = np.rint(total[shown] / weight[shown]).astype(np.uint8)

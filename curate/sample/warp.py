@@ -13,6 +13,9 @@ MAP_STEPS = 1024
 """Sampling positions of a displaced warp are rounded to 1/1024 px, so that a last-bit difference between processors
 does not reach the pixels."""
 
+STRIP = 64
+"""Rows of a displaced warp at a time."""
+
 
 class Film:
     """A decoded film with the shrunk copies that renders at smaller scales start from.
@@ -184,11 +187,16 @@ def warp_with_field(
     """
     factor = shrink_factor(compose(to_scale, affine))
     level = film.level(factor)
-    x, y = np.meshgrid(np.arange(size[0]) + origin[0], np.arange(size[1]) + origin[1])
-    points = apply_affine(invert(to_scale), np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
-    points += displacement(field, points, full_size)
-    source = apply_affine(invert(compose(affine, scale_affine(factor))), points)
-    source = (np.rint(source * MAP_STEPS) / MAP_STEPS).astype(np.float32).reshape(size[1], size[0], 2)
-    return cv2.remap(
-        level, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=film.background
-    )
+    result = np.empty((size[1], size[0]), np.uint8)
+    to_full, to_level = invert(to_scale), invert(compose(affine, scale_affine(factor)))
+    for top in range(0, size[1], STRIP):  # positions take forty times the memory of the pixels
+        rows = np.arange(top, min(top + STRIP, size[1]))
+        x, y = np.meshgrid(np.arange(size[0]) + origin[0], rows + origin[1])
+        points = apply_affine(to_full, np.stack([x.ravel(), y.ravel()], 1).astype(np.float64))
+        points += displacement(field, points, full_size)
+        source = apply_affine(to_level, points)
+        source = (np.rint(source * MAP_STEPS) / MAP_STEPS).astype(np.float32).reshape(len(rows), size[0], 2)
+        result[rows] = cv2.remap(
+            level, source, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=film.background
+        )
+    return result
