@@ -250,6 +250,11 @@ def test_millimetres_where_the_size_of_pixels_is_known(tmp_path):
     text = write_report(c, tmp_path / "out").read_text()
     assert "on up to 8 of 16 films" in text
     assert "NSD mm A" in text
+    markdown = (tmp_path / "out/report.md").read_text()
+    assert "NSD mm A" in markdown
+    assert "at a tolerance of 0.4 mm" in markdown
+    rows = [line for line in markdown.splitlines() if line.startswith("|")]
+    assert len({line.count("|") for line in rows if "Radius" in line or "finger-1 " in line or "NSD mm" in line}) == 1
     assert "nsd_mm_ci_low" in (tmp_path / "out/report.csv").read_text().splitlines()[0]
     plain = write_report(compare_runs(*(make_arm(tmp_path / f"plain{n}", rng, patients=2, version=n) for n in "ab")),
                          tmp_path / "plain")  # fmt: skip

@@ -18,11 +18,20 @@ from train.compare.pictures import panels
 from train.compare.result import VERDICTS, Comparison, Line, Side
 from train.compare.source import FilmSource
 from train.compare.svg import curves, distributions
-from train.compare.text import MARKS, by_difference, headline, interval, p_value, plain, seen, signed, sizes
-from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM
+from train.compare.text import (
+    MARKS,
+    by_difference,
+    headline,
+    interval,
+    p_value,
+    plain,
+    seen,
+    signed,
+    sizes,
+    surface_words,
+)
 
 _MOST_FILMS = 12
-_TOLERANCES = (("nsd_tolerance", NSD_TOLERANCE), ("nsd_tolerance_mm", NSD_TOLERANCE_MM))
 _COLUMNS = (
     ("name", "bone", "class or group"),
     ("verdict", "verdict", "by Holm's p, and by the margin"),
@@ -101,9 +110,7 @@ def page(comparison: Comparison, source: FilmSource | None = None) -> str:
         table_row=lambda line: markup(row.render(cells=[_cell(c, line, key) for key, _, _ in shown])),
         totals=[c.overall, *c.groups],
         rows=by_difference(c.classes),
-        surface=any(not math.isnan(line.nsd_a) for line in c.classes),
-        tolerances=[_tolerance(c, key, usual) for key, usual in _TOLERANCES],
-        millimetres=max((line.n_mm for line in c.classes), default=0),
+        measured=surface_words(c),
         absent=[n for n in c.classes if n.missed_a or n.missed_b or n.invented_a or n.invented_b],
         absent_sums=[sum(getattr(n, f"{k}_{s}") for n in c.classes) for k in ("missed", "invented") for s in "ab"],
         gained=gained,
@@ -150,12 +157,6 @@ def _cell(c: Comparison, line: Line, key: str) -> tuple[str, Any, str]:
         return "", value, seen(line.detectable)
     text = str(value) if isinstance(value, int) else plain(getattr(line, key), places)
     return "", value, text
-
-
-def _tolerance(c: Comparison, key: str, usual: float) -> str:
-    """The tolerance of NSD as the runs state it; ours where they don't."""
-    value = c.a.facts.get(key, usual)
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
 
 
 def _facts(c: Comparison) -> list[tuple[str, str, str]]:

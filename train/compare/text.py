@@ -9,10 +9,12 @@ from collections import Counter
 from typing import Any
 
 from train.compare.result import VERDICTS, Comparison, Line
+from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM
 
 #: A verdict is told by its shape too, not by colour alone.
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "inconclusive": "○"}
 PLAIN_MARKS = {"better": "+", "worse": "-", "equivalent": "=", "inconclusive": "?"}
+_TOLERANCES = (("nsd_tolerance", NSD_TOLERANCE), ("nsd_tolerance_mm", NSD_TOLERANCE_MM))
 STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "inconclusive": "dim"}
 
 
@@ -85,6 +87,26 @@ def sizes(comparison: Comparison) -> str:
     )
 
 
+def surface_words(comparison: Comparison) -> str:
+    """How the boundary measures were taken; empty where there are none."""
+    c = comparison
+    if all(math.isnan(line.nsd_a) for line in c.classes):
+        return ""
+    told = [c.a.facts.get(key, usual) for key, usual in _TOLERANCES]
+    pixels, millimetres = (f"{t:g}" if isinstance(t, int | float) else str(t) for t in told)
+    text = (
+        f"NSD at a tolerance of {pixels} px; HD95 in px, median over the films where both arms found the bone in every "
+        "run."
+    )
+    sized = max(line.n_mm for line in c.classes)
+    if sized:
+        text += (
+            f" In mm, on up to {sized} of {c.n_images} films whose pixels have a known size: NSD at a tolerance of "
+            f"{millimetres} mm."
+        )
+    return text
+
+
 def print_table(comparison: Comparison, console: Any) -> None:
     """Print the comparison on a ``rich.console.Console``; at most 100 columns, wider terminals notwithstanding."""
     from rich.markup import escape
@@ -136,6 +158,8 @@ def markdown(comparison: Comparison) -> str:
     out += [f"> **Note:** {cell(note)}" for note in c.notes] + ([""] if c.notes else [])
     head = ["", "n", "Dice A", "Dice B", "B - A", f"{percent(c)} interval", "p", "p (Holm)", "effect", "w/t/l", "seen",
             "NSD A", "NSD B", "HD95 A", "HD95 B", "verdict"]  # fmt: skip
+    sized = any(line.n_mm for line in c.classes)
+    head[-1:-1] = ["NSD mm A", "NSD mm B", "HD95 mm A", "HD95 mm B"] if sized else []
     out += [f"| {' | '.join(head)} |", "|:--" + "|--:" * (len(head) - 2) + "|:--|"]
     for line in [c.overall, *c.groups, *by_difference(c.classes)]:
         name = f"**{cell(line.name)}**" if line is c.overall or line in c.groups else cell(line.name)
@@ -146,7 +170,13 @@ def markdown(comparison: Comparison) -> str:
             seen(line.detectable), plain(line.nsd_a), plain(line.nsd_b), plain(line.hd95_a, 1), plain(line.hd95_b, 1),
             shown,
         ]  # fmt: skip
+        if sized:
+            cells[-1:-1] = [
+                plain(line.nsd_mm_a), plain(line.nsd_mm_b), plain(line.hd95_mm_a, 2), plain(line.hd95_mm_b, 2)
+            ]  # fmt: skip
         out.append(f"| {' | '.join(cells)} |")
+    measured = surface_words(c)
+    out += ["", measured] if measured else []
     if c.differences:
         out += ["", "| differs | A | B |", "|:--|:--|:--|"]
         out += [f"| {cell(what)} | {cell(a)} | {cell(b)} |" for what, a, b in c.differences]
