@@ -108,7 +108,7 @@ def standard_errors(reports: int, resampled: int) -> str:
     """How sure a false-alarm rate of 5% is, in words."""
     error, rough = (100 * np.sqrt(0.05 * 0.95 / n) for n in (reports, resampled))
     return (
-        f"{reports} experiments a line, {resampled} for the bootstraps and the permutation: the standard error of a "
+        f"{reports} experiments a line, {resampled} for the bootstraps and the permutation: the standard error of a\n"
         f"false-alarm rate of 5% is {error:.1f} and {rough:.1f}."
     )
 
