@@ -50,14 +50,14 @@ class Source:
         told = {"format": self.kind, "tag_categories": sorted(self.tag_categories), "group_by": self.group_by}
         return {k: v for k, v in told.items() if v}
 
-    def find(self) -> tuple[list[Found], list[CarpusError], tuple[str, ...]]:
-        """Every film, what is refused before any is read, and the classes that the format declares."""
+    def find(self) -> tuple[list[Found], list[CarpusError], tuple[str, ...], tuple[str, ...]]:
+        """Every film, what is refused before any is read, the classes that the format declares, and notes."""
         images, labels = (None if p is None else Path(os.path.abspath(p)) for p in (self.images, self.labels))
         if self.kind not in (None, "competition"):
             return find_foreign(self.root, self.kind, images, labels, self.tag_categories, self.group_by)
         if self.tag_categories or self.group_by:
             raise UsageError("--tag-categories, --group-by", "need a --format other than the competition's")
-        return *find_samples(self.root, images, labels), ()
+        return *find_samples(self.root, images, labels), (), ()
 
     def about(self, refused: list[CarpusError]) -> dict[int, dict]:
         """What a spreadsheet says of the patients; one that cannot be read is added to ``refused``."""

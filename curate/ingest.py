@@ -64,7 +64,7 @@ def ingest(
     if (root / NAME).exists():
         raise ManifestError(root / NAME, "exists; versions never change, so init does not write over it")
     source = Source(root, images, labels, meta, kind, tuple(tag_categories), group_by)
-    found, refused, declared = source.find()
+    found, refused, declared, notes = source.find()
     known = tuple(classes) if classes else declared or None
     guard = known or (HAND_BONES if looks_like_hands(found) else None)
     with writing(root):
@@ -86,7 +86,7 @@ def ingest(
             dataset=name,
             refused=films.refusals(),
         )
-    return Ingested(version, tuple(films.refused), tuple(films.repairs))
+    return Ingested(version, tuple(films.refused), (*notes, *films.repairs))
 
 
 def add(
@@ -113,7 +113,7 @@ def add(
         manifest = Manifest.open(manifest.path)
         before = manifest.version(parent)
         source = replace(source, root=manifest.root)
-        found, refused, _ = source.find()
+        found, refused, _, notes = source.find()
         new = [f for f in found if f.id not in before.known]
         if not new:
             raise UsageError(manifest.root, f"has no film that {before.name} does not know")
@@ -137,4 +137,4 @@ def add(
             new_split=split,
             refused=films.refusals(),
         )
-    return Ingested(version, tuple(films.refused), tuple(films.repairs))
+    return Ingested(version, tuple(films.refused), (*notes, *films.repairs))

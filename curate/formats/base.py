@@ -37,14 +37,18 @@ class Shape:
     """One annotation as files know it.
 
     Attributes:
-        label: class name. parts: at least one. id: unique in its picture where the file says so.
+        label: class name. parts: none where the file gives no outline: enough for a category that becomes a tag.
+        id: unique in its picture where the file says so.
         attributes: what else the file says of it, plain data (``iscrowd``, ``occluded``, ...).
+        fault: why there is no part, where that refuses the picture. aside: the same, where it is only left aside.
     """
 
     label: str
     parts: tuple[Part, ...]
     id: str
     attributes: Mapping[str, Any] = field(default_factory=dict)
+    fault: str | None = None
+    aside: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,11 +79,12 @@ class Item:
 
 @dataclass
 class Reading:
-    """Everything a format found below a folder: pictures, classes in the file's order, and what it refused."""
+    """Everything a format found below a folder: pictures, classes in the file's order, what it refused, and notes."""
 
     items: list[Item] = field(default_factory=list)
     classes: list[str] = field(default_factory=list)
     refused: list[CarpusError] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,8 @@ _KEPT = ("iscrowd", "score", "attributes")
 
 
 class Coco:
-    """``annotations/*.json`` (or any JSON with images and categories) beside ``images/``."""
+    """``annotations/*.json`` beside ``images/``; ``*.json`` beside the pictures; or ``train/*.coco.json`` and the like
+    beside theirs."""
 
     name = "coco"
     holds = Holds(holes=False)
@@ -67,11 +68,14 @@ class Coco:
                 self._image(image, by_image, names, pictures, path, reading, taken)
             for key, left in by_image.items():
                 reading.refused.append(LabelError(path, f"{len(left)} annotations of image {str(key)[:40]}, not in it"))
+        left = sum(p not in taken for p in pictures.paths)
+        if left and reading.items:
+            reading.notes.append(f"{left} pictures stand in no COCO file read here and were left out")
         return reading
 
     def _files(self, root: Path, labels: Path | None) -> list[Path]:
         place = labels or (root / "annotations" if (root / "annotations").is_dir() else root)
-        files = [place] if place.is_file() else sorted(place.glob("*.json"))
+        files = [place] if place.is_file() else sorted(place.glob("*.json")) or sorted(place.glob("*/*.coco.json"))
         if not files:
             raise UsageError(place, "holds no COCO file; name it with --labels")
         return files
@@ -98,7 +102,8 @@ class Coco:
             if not isinstance(image, dict) or not isinstance(image.get("id"), int | str):
                 raise LabelError(path, "an image without an id")
             entries = by_image.pop(image["id"], [])
-            picture = pictures.find(image.get("file_name"), path)
+            beside = path.parent.relative_to(pictures.folder) if path.is_relative_to(pictures.folder) else Path()
+            picture = pictures.find(image.get("file_name"), path, within=beside.as_posix())
             if picture in taken:
                 raise LabelError(path, f"{picture.name} stands in {taken[picture].name} already")
             size = (whole(image.get("width"), "width", path), whole(image.get("height"), "height", path))
@@ -109,7 +114,7 @@ class Coco:
             return
         taken[picture] = path
         about = read_about(image)
-        if "test" in path.stem.split("_"):
+        if "test" in (*path.stem.split("_"), path.parent.name):
             about["delivered"] = "test"
         labelled = shapes if image.get("labelled", True) is not False else None
         reading.items.append(Item(pictures.name(picture), picture, path, labelled, size, **about))
@@ -128,7 +133,8 @@ class Coco:
             rings = segmentation if isinstance(segmentation[0], list) else [segmentation]
             parts = tuple(Part(pairs(ring, path, label)) for ring in rings)
         else:
-            raise LabelError(path, f"{label}: annotation {str(entry.get('id', k))[:40]} has no segmentation")
+            name = str(entry.get("id", k))
+            return Shape(label, (), name, fault=f"{label}: annotation {name[:40]} has no segmentation")
         return Shape(label, parts, str(entry.get("id", k)), {a: entry[a] for a in _KEPT if entry.get(a)})
 
     def image_name(self, sample: str, split: str, suffix: str) -> str:

@@ -64,14 +64,15 @@ class Cvat:
             raise LabelError(path, "has no width or height") from None
         shapes: list[Shape] = []
         groups: dict[tuple[str, str], int] = {}
-        notes, tags = [], []
+        tags = []
         for k, element in enumerate(image):
             label = label_name(element.get("label"), path)
             if element.tag == "tag":
                 tags.append(label)
                 continue
             if element.tag not in _AREAS:
-                notes.append(f"{label}: a {element.tag[:40]} has no area and was left aside")
+                aside = f"{label}: a {element.tag[:40]} has no area and was left aside"
+                shapes.append(Shape(label, (), str(k), aside=aside))
                 continue
             parts = self._parts(element, label, size, path)
             group = element.get("group_id", "")
@@ -87,7 +88,7 @@ class Cvat:
         tags = [t for t in tags if not t.startswith("group:")]
         delivered = "test" if image.get("subset", "").lower() == "test" else "train"
         return Item(
-            pictures.name(picture), picture, path, tuple(shapes), size, group, delivered, tuple(tags), tuple(notes)
+            pictures.name(picture), picture, path, tuple(shapes), size, group, delivered, tuple(tags)
         )
 
     def _parts(self, element: ElementTree.Element, label: str, size: tuple[int, int], path: Path) -> tuple[Part, ...]:

@@ -83,7 +83,6 @@ class Datumaro:
             drawn = (size[1], size[0])
         shapes: list[Shape] = []
         groups: dict[tuple[str, int], int] = {}
-        notes = []
         for k, given in enumerate(entry["annotations"]):
             number = given.get("label_id") if isinstance(given, dict) else None
             if not isinstance(number, int) or not 0 <= number < len(names):
@@ -94,7 +93,8 @@ class Datumaro:
             elif given.get("type") == "mask" and isinstance(given.get("rle"), dict):
                 parts = trace(decode_rle(given["rle"], path, label), path)
             else:
-                notes.append(f"{label}: a {str(given.get('type'))[:40]} was left aside")
+                aside = f"{label}: a {str(given.get('type'))[:40]} was left aside"
+                shapes.append(Shape(label, (), str(k), aside=aside))
                 continue
             group = given.get("group")
             if isinstance(group, int) and group and (label, group) in groups:
@@ -108,7 +108,7 @@ class Datumaro:
         about = read_about(entry.get("attr"))
         if path.stem == "test":
             about["delivered"] = "test"
-        return Item(pictures.name(picture), picture, path, tuple(shapes), drawn, notes=tuple(notes), **about)
+        return Item(pictures.name(picture), picture, path, tuple(shapes), drawn, **about)
 
     def image_name(self, sample: str, split: str, suffix: str) -> str:
         return f"images/{split}/{sample}{suffix}"

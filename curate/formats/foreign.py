@@ -16,8 +16,8 @@ from curate.formats.registry import format_of
 
 def find_foreign(
     root: Path, kind: str, images: Path | None, labels: Path | None, tag_categories: Sequence[str], group_by: str | None
-) -> tuple[list[Found], list[CarpusError], tuple[str, ...]]:
-    """Every picture that a format describes, what it refused, and its classes in its order.
+) -> tuple[list[Found], list[CarpusError], tuple[str, ...], tuple[str, ...]]:
+    """Every picture that a format describes, what it refused, its classes in its order, and notes on the whole.
 
     Args:
         tag_categories: these become tags of the sample: ``Metal Implant`` is tag ``metal-implant``.
@@ -36,6 +36,11 @@ def find_foreign(
     refused = list(reading.refused)
     for item in reading.items:
         item = _tagged(item, frozenset(tag_categories))
+        try:
+            item = _outlined(item)
+        except LabelError as error:
+            refused.append(error)
+            continue
         if item.name in found:
             refused.append(ImageError(item.image, f"has the same name as {found[item.name].image}"))
             continue
@@ -48,8 +53,10 @@ def find_foreign(
                 continue
         group = _group(item, pattern)
         found[item.name] = Found(item.name, group, item.image, None, item.delivered, item, digest, kind)
-    classes = tuple(c for c in reading.classes if c not in tag_categories)
-    return list(found.values()), [_relative(e, root) for e in refused], classes
+    shapes = [s for item in reading.items for s in item.shapes or ()]
+    empty = {s.label for s in shapes if s.aside} - {s.label for s in shapes if s.parts}
+    classes = tuple(c for c in reading.classes if c not in {*tag_categories, *empty})
+    return list(found.values()), [_relative(e, root) for e in refused], classes, tuple(reading.notes)
 
 
 def _pattern(text: str | None) -> re.Pattern[str] | None:
@@ -67,6 +74,22 @@ def _tagged(item: Item, tag_categories: frozenset[str]) -> Item:
     tags = {s.label.lower().replace(" ", "-") for s in item.shapes if s.label in tag_categories}
     shapes = tuple(s for s in item.shapes if s.label not in tag_categories)
     return replace(item, shapes=shapes, tags=tuple(sorted({*item.tags, *tags})))
+
+
+def _outlined(item: Item) -> Item:
+    """The item with the shapes that have an outline; the others are noted, or refuse it.
+
+    Raises:
+        LabelError: names the first that must have one.
+    """
+    for shape in item.shapes or ():
+        if shape.fault is not None:
+            picture = "" if item.source is None or item.source.stem == item.image.stem else f"{item.image.name}: "
+            raise LabelError(item.source, f"{picture}{shape.fault}")
+    if item.shapes is None or all(s.parts for s in item.shapes):
+        return item
+    notes = tuple(s.aside for s in item.shapes if s.aside)
+    return replace(item, shapes=tuple(s for s in item.shapes if s.parts), notes=(*item.notes, *notes))
 
 
 def _group(item: Item, pattern: re.Pattern[str] | None) -> str:

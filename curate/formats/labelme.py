@@ -67,14 +67,14 @@ class LabelMe:
         picture = pictures.of(stem) or pictures.find(document.get("imagePath"), path)
         groups: dict[Any, list[int]] = {}
         shapes: list[Shape] = []
-        notes = []
         for k, entry in enumerate(document["shapes"]):
             if not isinstance(entry, dict):
                 raise LabelError(path, f"shape {k} is not an object")
             label = label_name(entry.get("label"), path)
             kind = entry.get("shape_type", "polygon")
             if kind in _LINES:
-                notes.append(f"{label}: a {kind} has no area and was left aside")
+                aside = f"{label}: a {kind} has no area and was left aside"
+                shapes.append(Shape(label, (), str(k), aside=aside))
                 continue
             part = Part(self._ring(entry, kind, label, path))
             group = entry.get("group_id")
@@ -92,7 +92,7 @@ class LabelMe:
         flags = document.get("flags") if isinstance(document.get("flags"), dict) else {}
         about["tags"] = tuple(str(k) for k, on in flags.items() if on is True)
         drawn = size if known else None
-        return Item(pictures.name(picture), picture, path, tuple(shapes), drawn, notes=tuple(notes), **about)
+        return Item(pictures.name(picture), picture, path, tuple(shapes), drawn, **about)
 
     def _ring(self, entry: dict, kind: Any, label: str, path: Path) -> list:
         points = entry.get("points")

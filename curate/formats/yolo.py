@@ -74,7 +74,9 @@ class Yolo:
             except (ValueError, KeyError, OverflowError):
                 raise LabelError(path, f"line {number} is not a class and coordinates") from None
             if len(values) == 4:
-                raise LabelError(path, f"line {number}: {label}: a box, not a polygon")
+                fault = f"line {number}: {label}: a box, not a polygon"
+                shapes.append(Shape(label, (), str(number - 1), fault=fault))
+                continue
             shapes.append(Shape(label, (Part(pairs(values, path, label)),), str(number - 1)))
         return tuple(shapes)
 

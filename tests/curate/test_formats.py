@@ -177,6 +177,35 @@ def test_categories_become_tags(tmp_path):
     assert SampleReader(version).annotations("x") == ()
 
 
+def test_a_tag_needs_no_outline(tmp_path):
+    box = {"bbox": [2, 2, 9, 9], "segmentation": []}
+    done = ingest(coco(tmp_path / "coco", **one(90, **box)), kind="coco", tag_categories=["Metal Implant"])
+    assert (done.refused, done.version.row("x").tags) == ((), ("metal-implant",))
+    with pytest.raises(CarpusError, match=r"x.png: Metal Implant: annotation \d has no segmentation"):
+        ingest(coco(tmp_path / "class", **one(90, **box)), kind="coco")
+    write_png(tmp_path / "me/x.png", np.zeros(SIZE[::-1], np.uint8))
+    shapes = [{"label": "Ring", "shape_type": "point", "points": [[3, 3]]},
+              {"label": "tip", "shape_type": "point", "points": [[3, 3]]},
+              {"label": "bone", "points": PLAIN["a"][0]}]  # fmt: skip
+    (tmp_path / "me/x.json").write_bytes(orjson.dumps({"shapes": shapes}))
+    done = ingest(tmp_path / "me", kind="labelme", tag_categories=["Ring"])
+    assert (done.version.classes, done.version.row("x").tags) == (("bone",), ("ring",))
+    assert [r.split(": ", 1)[1] for r in done.repairs] == ["tip: a point has no area and was left aside"]
+
+
+def test_coco_in_folders_of_their_own(tmp_path):
+    for place in ("train", "valid", "test"):
+        write_png(tmp_path / place / "film.png", np.full(SIZE[::-1], len(place), np.uint8))
+        write_png(tmp_path / place / f"{place}-alone.png", np.full(SIZE[::-1], 40 + len(place), np.uint8))
+        images = [{"id": 0, "file_name": f"{place}-alone.png", "width": 64, "height": 48}]
+        document = {"images": images, "annotations": [], "categories": [{"id": 1, "name": "bone"}]}
+        (tmp_path / place / "_annotations.coco.json").write_bytes(orjson.dumps(document))
+    done = ingest(tmp_path, kind="coco")
+    assert {r.id: r.split for r in done.version.samples} == {
+        "train-alone": "train", "valid-alone": "train", "test-alone": "test"}  # fmt: skip
+    assert done.repairs == ("3 pictures stand in no COCO file read here and were left out",)
+
+
 def test_run_lengths_are_the_coco_apis(tmp_path):
     api = pytest.importorskip("pycocotools.mask")
     rng = np.random.default_rng(5)

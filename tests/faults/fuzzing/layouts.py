@@ -67,7 +67,7 @@ def layout(kind: str | None, label_file: str, image: str = "images/x.png", **bes
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
         source = Source(place, kind=kind)
-        found, refused, classes = source.find()
+        found, refused, classes, _ = source.find()
         films = read_films(source, found, classes or None, "v1", 1, lambda items, total: items, refused)
         for error in films.refused:
             raise error
