@@ -10,9 +10,11 @@ import numpy as np
 
 from benchmarks.flags import metal
 from benchmarks.flags.marks import Limb, Marked, arm_mask, box_mask, hand_mask
-from curate.flags.net import STRIDE
 
 Rng = np.random.Generator
+STRIDE = 4
+"""Pixels of a picture per cell of its target."""
+
 Chances = tuple[float, float, float, float]
 THINGS = ("jewellery", "implant", "cast", "nail-art")
 DENSE = (*THINGS, "hand", "forearm", "direction-x", "direction-y", "marker")
@@ -253,12 +255,14 @@ def place(source: Source, size: tuple[int, int], chances: Chances, rng: Rng) -> 
     field = cv2.warpAffine(source.field, affine, size, flags=cv2.INTER_NEAREST) @ (linear / (fit * zoom)).T.astype(
         np.float32
     )
-    return picture, _target(source, planes, moved, field, fit * zoom, zoom, limbs), zoom
+    return picture, Target(*cells_of(moved, field), _whole(source, planes, moved, fit * zoom, zoom)), zoom
 
 
-def _target(source, planes, moved, field, scale, zoom, limbs) -> Target:
-    h, w = moved.shape[0] // STRIDE, moved.shape[1] // STRIDE
-    cells = moved[: h * STRIDE, : w * STRIDE].reshape(h, STRIDE, w, STRIDE, 8)
+def cells_of(planes: np.ndarray, field: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Target and validity, (len(DENSE), h, w) each on the grid of STRIDE pixels, of planes and directions of a picture;
+    lead markers are left at nothing."""
+    h, w = planes.shape[0] // STRIDE, planes.shape[1] // STRIDE
+    cells = planes[: h * STRIDE, : w * STRIDE].reshape(h, STRIDE, w, STRIDE, 8)
     most, some = cells.max((1, 3)), cells.mean((1, 3))
     dense = np.zeros((len(DENSE), h, w), np.float32)
     valid = np.ones_like(dense)
@@ -271,7 +275,7 @@ def _target(source, planes, moved, field, scale, zoom, limbs) -> Target:
     norm = np.sqrt((direction**2).sum(0))
     dense[6:8] = direction / np.maximum(norm, 1e-6)
     valid[6:8] = (norm > 0.3) & (valid[4] > 0) & ((dense[4] > 0) | (dense[5] > 0))
-    return Target(dense, valid, _whole(source, planes, moved, scale, zoom))
+    return dense, valid
 
 
 def _whole(source, planes, moved, scale, zoom) -> np.ndarray:

@@ -10,16 +10,12 @@ from curate.anatomy import centroids
 from curate.errors import LabelError
 from curate.flags.detector import PIXELS, FilmDetector
 from curate.flags.film import Film
-from curate.flags.perception import sigmoid
 from curate.flags.result import Box, Finding
-from curate.flags.thing import verdict
+from curate.flags.thing import whole_score
 from curate.presets import FINGERS
 
 HALF_DEGREES = 35.0
 """Degrees between neighbouring bones of a finger at which the score is 0.5; fingers laid flat reach 20."""
-
-HALF = 4.03
-"""Logit of the picture's judgement at which the score is 0.5."""
 
 NAMES = ("index finger", "middle finger", "ring finger", "little finger")
 
@@ -52,10 +48,10 @@ def look(film: Film) -> Finding:
         angle, name, box = found
         score = angle / (angle + HALF_DEGREES)
         return Finding(score, f"The {name} bends by {angle:.0f} degrees.", box if score >= 0.5 else None)
-    if verdict("not-a-hand", film) > 0:
+    if whole_score("not-a-hand", film) >= 0.5:
         return Finding(0.0, "There is no hand whose fingers could be bent.")
-    score = float(sigmoid(verdict("bent-finger", film) - HALF))
+    score = whole_score("bent", film)
     return Finding(score, "The fingers are bent or seen from the side." if score >= 0.5 else "The fingers lie flat.")
 
 
-DETECTOR = FilmDetector("bent-finger", 1, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("bent-finger", 2, 0.5, PIXELS, look, dear=True)

@@ -14,7 +14,7 @@ from curate.presets import FOREARM
 HALF = 28.0
 """Degrees between hand and forearm at which the score is 0.5; a hand laid down at ease has up to 15."""
 
-MIN_CELLS = 20
+MIN_CELLS = 30
 
 
 def _forearm_axis(annotations) -> np.ndarray | None:
@@ -60,7 +60,7 @@ def _by_picture(film: Film) -> tuple[float, Box] | None:
         return None
     both = seen.hand | arm
     rows, cols = np.nonzero(both)
-    box = tuple(float(v) * seen.layers["hand"].cell for v in (cols.min(), rows.min(), cols.max() + 1, rows.max() + 1))
+    box = seen.in_pixels(cols.min(), rows.min(), cols.max() + 1, rows.max() + 1)
     return float(np.degrees(np.arccos(np.clip((hx * ax + hy * ay) / (h * a), -1, 1)))), box
 
 
@@ -78,4 +78,4 @@ def look(film: Film) -> Finding | None:
     return Finding(score, why, box if score >= 0.5 else None, {"wrist_deg": round(angle, 1)})
 
 
-DETECTOR = FilmDetector("bent-wrist", 1, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("bent-wrist", 2, 0.5, PIXELS, look, dear=True)

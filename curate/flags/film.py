@@ -17,7 +17,6 @@ from curate.sample.annotation import Annotation
 from curate.sample.image import Header, Image, decode, read_bytes, read_header
 
 if TYPE_CHECKING:
-    from curate.flags.candidates import Patches
     from curate.flags.perception import Perception
 
 SMALL = 512
@@ -59,7 +58,7 @@ class Film:
 
     def close(self) -> None:
         """Drop bytes and pixels; they are read again when asked for."""
-        for name in ("data", "header", "picture", "gray", "small", "seen", "bright", "overview", "annotations"):
+        for name in ("data", "header", "picture", "gray", "small", "seen", "annotations"):
             self.__dict__.pop(name, None)
 
     @cached_property
@@ -120,29 +119,10 @@ class Film:
 
     @cached_property
     def seen(self) -> Perception:
-        """What the shared network makes of the film; raises ``ImageError``."""
+        """What the shared networks make of the film; raises ``ImageError``."""
         from curate.flags.perception import perceive  # here, so that a cheap run never loads the network
 
         return perceive(self.gray)
-
-    @cached_property
-    def bright(self) -> Patches:
-        """What shines on the film, the grey scale turned the right way up; raises ``ImageError``."""
-        from curate.flags.candidates import find  # here, so that a cheap run never loads the network
-
-        return find(self.upright, self.seen)
-
-    @cached_property
-    def overview(self) -> np.ndarray:
-        """Measures of the film as a whole (``overview.NAMES``); raises ``ImageError``."""
-        from curate.flags.overview import measure
-
-        return measure(self.upright, self.seen)
-
-    @property
-    def upright(self) -> np.ndarray:
-        """uint8 (h, w): the film with bone bright, turned back if it looks inverted."""
-        return 255 - self.gray if self.seen.whole["inverted"] > 0 else self.gray
 
     @cached_property
     def fault(self) -> str | None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from curate.flags.detector import PIXELS, FilmDetector
-from curate.flags.thing import metal_looker
+from curate.flags.thing import looker
 
-HALF = 0.8
-"""Logit at which the score is 0.5: see docs/flags.md for the false-alarm rate that it was set for."""
-
-look = metal_looker(
+look = looker(
     "implant",
-    HALF,
-    "Metal in the bone: a bright, straight-edged shape of {width} x {height} px along or across it.",
+    "Metal in the bone: a bright, straight-edged shape, {width} x {height} px where it is surest.",
     "No plate, screw, wire or pin was seen.",
 )
 
-DETECTOR = FilmDetector("implant", 1, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("implant", 2, 0.5, PIXELS, look, dear=True)

@@ -8,7 +8,7 @@ from curate.flags.result import Finding
 
 
 def look(film: Film) -> Finding:
-    """The shared network's probability that the grey scale is upside down."""
+    """The heads' probability that the grey scale is upside down."""
     chance = film.seen.chance("inverted")
     why = (
         "Bone is darker than the empty film around it."
@@ -18,4 +18,4 @@ def look(film: Film) -> Finding:
     return Finding(chance, why)
 
 
-DETECTOR = FilmDetector("inverted", 1, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("inverted", 2, 0.5, PIXELS, look, dear=True)

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from curate.flags.detector import PIXELS, FilmDetector
-from curate.flags.thing import metal_looker
+from curate.flags.thing import looker
 
-HALF = 1.57
-"""Logit at which the score is 0.5: see docs/flags.md for the false-alarm rate that it was set for."""
-
-look = metal_looker(
+look = looker(
     "jewellery",
-    HALF,
     "Metal worn on the hand or arm: a bright, smooth-edged shape of {width} x {height} px across the limb.",
     "No ring, bangle, bracelet or watch was seen.",
 )
 
-DETECTOR = FilmDetector("jewellery", 1, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("jewellery", 2, 0.5, PIXELS, look, dear=True)

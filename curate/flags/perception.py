@@ -1,36 +1,32 @@
-"""What the shared network makes of a film, in the film's own pixels."""
+"""What the shared networks make of a film, in the film's own pixels."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
 import numpy as np
 
-from curate.flags.net import GESTALT, METAL, STRIDE, Kind, forward, load_weights, prepare
+from curate.flags.arrays import load_weights
+from curate.flags.heads import CELLS, WHOLE, Features, Said, features, prepare, say
 from curate.flags.result import Box
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One map: float32 (h, w), logits or a direction's component; ``cell``: film pixels per cell."""
-
-    values: np.ndarray
-    cell: float
 
 
 @dataclass(frozen=True, eq=False)
 class Perception:
-    """The networks' mean answer for one film.
+    """The heads' mean answer for one film.
 
     Attributes:
-        layers: name (of ``GESTALT.dense`` and ``METAL.dense``) -> map.
-        whole: name (of ``GESTALT.whole``) -> logit; "inverted" is of the film as it is, the others of it the right
+        layers: name (of ``heads.CELLS``) -> float32 (h, w): logits, or a direction's component.
+        cell: film pixels per cell, across and down.
+        whole: name (of ``heads.WHOLE``) -> logit; "inverted" is of the film as it is, the others of it the right
         way up.
     """
 
-    layers: dict[str, Layer]
+    layers: dict[str, np.ndarray]
+    cell: tuple[float, float]
     whole: dict[str, float]
 
     def chance(self, name: str) -> float:
@@ -39,22 +35,25 @@ class Perception:
 
     def layer(self, name: str) -> np.ndarray:
         """Probability in [0, 1] of a thing in each cell, float32 (h, w)."""
-        return sigmoid(self.layers[name].values)
+        return sigmoid(self.layers[name])
 
-    def strongest(self, name: str, cells: int = 8) -> float:
+    def strongest(self, name: str) -> float:
         """Logit of a thing being there at all: the mean of its strongest cells."""
-        return strongest(self.layers[name].values, cells)
+        return strongest(self.layers[name])
 
-    def box(self, name: str, level: float = 0.5) -> Box | None:
-        """Box, in film pixels, of the strongest connected patch of a thing; ``None`` where nothing reaches
-        ``level``."""
-        layer, cell = self.layer(name), self.layers[name].cell
-        _, labels, stats, _ = cv2.connectedComponentsWithStats((layer > level).astype(np.uint8), connectivity=8)
+    def box(self, name: str, below: float) -> Box | None:
+        """Box, in film pixels, of the connected patch round the strongest cell of a thing: what is at most ``below``
+        logits weaker."""
+        layer = self.layers[name]
         peak = np.unravel_index(int(layer.argmax()), layer.shape)
-        if layer[peak] <= level:
-            return None
+        near = (layer >= layer[peak] - below).astype(np.uint8)
+        _, labels, stats, _ = cv2.connectedComponentsWithStats(near, connectivity=8)
         x, y, w, h, _ = stats[labels[peak]]
-        return tuple(float(v) * cell for v in (x, y, x + w, y + h))
+        return self.in_pixels(x, y, x + w, y + h)
+
+    def in_pixels(self, x0: float, y0: float, x1: float, y1: float) -> Box:
+        """A box given in cells."""
+        return x0 * self.cell[0], y0 * self.cell[1], x1 * self.cell[0], y1 * self.cell[1]
 
     @cached_property
     def hand(self) -> np.ndarray:
@@ -66,11 +65,11 @@ class Perception:
         return np.zeros_like(patch)
 
     def direction(self, cells: np.ndarray, weight: np.ndarray) -> tuple[float, float, float]:
-        """Mean direction over cells: x, y and its length (1: all agree and are sure)."""
+        """Mean direction over cells, in film pixels: x, y and its length (1: all agree and are sure)."""
         w = weight[cells]
         if not w.sum() > 0:
             return 0.0, 0.0, 0.0
-        x, y = (float((self.layers[f"direction-{k}"].values[cells] * w).sum() / w.sum()) for k in "xy")
+        x, y = (float((self.layers[f"direction-{k}"][cells] * w).sum() / w.sum()) for k in "xy")
         return x, y, float(np.hypot(x, y))
 
     @cached_property
@@ -80,14 +79,17 @@ class Perception:
         if length < 0.1 and self.whole["not-a-hand"] < 0:  # a hand too faint or too cut off for a patch: its arm helps
             weight = self.layer("hand") + 0.5 * self.layer("forearm")
             x, y, length = self.direction(weight > 0.3 * weight.max(), weight)
-        return degrees(x, y) if length > 0.1 else None
+        return degrees(x, y) if length > 0.05 else None
 
 
-MIN_HAND_CELLS = 12
+MIN_HAND_CELLS = 16
 """Cells under which a patch is no hand."""
 
+STRONGEST = 4
+"""Cells whose mean says whether a thing is there at all."""
 
-def strongest(logits: np.ndarray, cells: int = 8) -> float:
+
+def strongest(logits: np.ndarray, cells: int = STRONGEST) -> float:
     """Mean of the largest ``cells`` values of a map."""
     flat = logits.ravel()
     return float(np.partition(flat, -cells)[-cells:].mean()) if len(flat) > cells else float(flat.mean())
@@ -111,59 +113,47 @@ def sigmoid(value):
     return 1 / (1 + np.exp(-np.clip(value, -40, 40)))
 
 
-def _mean(kind: Kind, name: str, gray: np.ndarray, turns: int = 1) -> tuple[dict[str, Layer], np.ndarray]:
-    """Mean answer of the networks of a kind, and of the film turned by quarter turns; layers in the film's own
-    frame."""
-    scale = kind.side / max(gray.shape)
-    dense, whole = [], []
-    for turn in range(turns):
-        view = np.rot90(gray, turn)
-        h, w = (max(1, -(-round(s * scale) // STRIDE)) for s in view.shape)
-        x = prepare(np.ascontiguousarray(view), kind.side)
-        out = forward(load_weights(f"{name}.npz")[0], x)
-        dense.append(_turned_back(out.dense[:, :h, :w], kind, turn))
-        whole.append(out.whole)
-    mean = np.mean(dense, 0)
-    return {n: Layer(mean[k], STRIDE / scale) for k, n in enumerate(kind.dense)}, np.mean(whole, 0)
-
-
-def _turned_back(dense: np.ndarray, kind: Kind, turn: int) -> np.ndarray:
-    """Maps of a film turned by ``np.rot90(film, turn)``, as maps of the film."""
-    back = np.rot90(dense, -turn, axes=(1, 2)).copy()
-    if "direction-x" in kind.dense:
-        at = [kind.dense.index(f"direction-{k}") for k in "xy"]
-        for _ in range(turn):  # a quarter turn takes (x, y) to (y, -x)
-            back[at] = np.stack([-back[at[1]], back[at[0]]])
-    return back
-
-
 TURNS = 4
-"""Quarter turns in which the small network sees the film: what it says does not hang on how the film lies."""
+"""Quarter turns in which a film is seen: what is said of it does not hang on how it lies."""
 
-
-def _darkness(gray: np.ndarray) -> float:
-    """Log ratio of the shares of dark and of bright pixels; changes sign, nearly, with the film's negative."""
-    return float(np.log(((gray < 50).mean() + 0.01) / ((gray > 205).mean() + 0.01)))
-
-
-DOUBT = -4.5
+DOUBT = -3.0
 """Logit of "inverted" above which the film's negative is looked at as well."""
 
 
-def perceive(gray: np.ndarray) -> Perception:
-    """Run the networks on a uint8 (h, w) film, the right way up.
+def turned(gray: np.ndarray, turn: int) -> Features:
+    """What the heads see of a film after so many quarter turns."""
+    return features(prepare(np.ascontiguousarray(np.rot90(gray, turn))))
 
-    Where the network is not quite sure which way that is, it sees the negative too; what it says of both, and on
-    which of them it sees the clearer hand, decide.
+
+def turned_back(dense: np.ndarray, turn: int) -> np.ndarray:
+    """Maps of a film turned by ``np.rot90(film, turn)``, as maps of the film."""
+    back = np.rot90(dense, -turn, axes=(1, 2)).copy()
+    at = [CELLS.index(f"direction-{k}") for k in "xy"]
+    for _ in range(turn):  # a quarter turn takes (x, y) to (y, -x)
+        back[at] = np.stack([-back[at[1]], back[at[0]]])
+    return back
+
+
+def joined(size: tuple[int, int], said: list[Said], inverted: float) -> Perception:
+    """The mean of what was said of a film of ``size`` (h, w) in its quarter turns, in their order."""
+    dense = np.mean([turned_back(s.dense, turn) for turn, s in enumerate(said)], 0)
+    whole = {n: float(v) for n, v in zip(WHOLE, np.mean([s.whole for s in said], 0), strict=True)}
+    cell = size[1] / dense.shape[2], size[0] / dense.shape[1]
+    return Perception(dict(zip(CELLS, dense, strict=True)), cell, {**whole, "inverted": inverted})
+
+
+def perceive(gray: np.ndarray, weights: Mapping[str, np.ndarray] | None = None) -> Perception:
+    """Look at a uint8 (h, w) film in its quarter turns, the right way up.
+
+    Where the head is not quite sure which way up that is, it sees the negative too, and what it says of both decides.
     """
-    layers, whole = _mean(GESTALT, "gestalt", gray, TURNS)
-    inverted = float(whole[0])
+    weights = load_weights("heads.npz")[0] if weights is None else weights
+    first = say(weights, turned(gray, 0))
+    inverted = float(first.whole[0])
     if inverted > DOUBT:
-        other, other_whole = _mean(GESTALT, "gestalt", 255 - gray, TURNS)
-        clearer = strongest(other["hand"].values) - strongest(layers["hand"].values)
-        inverted = (inverted - float(other_whole[0])) / 2 + clearer - 0.6 * _darkness(gray)
+        other = say(weights, turned(255 - gray, 0))
+        inverted = (inverted - float(other.whole[0])) / 2
         if inverted > 0:
-            gray, layers, whole = 255 - gray, other, other_whole
-    layers.update(_mean(METAL, "metal", gray)[0])
-    said = {n: float(v) for n, v in zip(GESTALT.whole, whole, strict=True)}
-    return Perception(layers, {**said, "inverted": inverted})
+            gray, first = 255 - gray, other
+    said = [first, *(say(weights, turned(gray, turn)) for turn in range(1, TURNS))]
+    return joined(gray.shape, said, inverted)

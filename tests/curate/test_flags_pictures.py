@@ -9,9 +9,10 @@ import pytest
 from benchmarks.flags import metal
 from curate.errors import CarpusError
 from curate.flags import Film, films_from_folder, run_detectors
+from curate.flags.arrays import load_weights
+from curate.flags.heads import CELL, CELLS, WHOLE, WIDTH, features, prepare, say
 from curate.flags.near_duplicate import correlation
-from curate.flags.net import GESTALT, METAL, forward, load_weights, prepare
-from curate.flags.perception import _turned_back
+from curate.flags.perception import turned_back
 from curate.flags.rotation import score
 
 
@@ -121,29 +122,29 @@ def test_correlation_of_a_film_with_itself_and_with_noise(hand):
     assert correlation(small, small, far) == 0.0
 
 
-@pytest.mark.parametrize(("name", "kind"), [("gestalt", GESTALT), ("metal", METAL)])
-def test_networks_run_at_any_size_and_say_what_they_were_made_for(name, kind):
-    weights, note = load_weights(f"{name}.npz")
-    assert note["kind"] == name
-    assert note["films"]
-    x = prepare(np.random.default_rng(0).integers(0, 255, (90, 200)).astype(np.uint8), kind.side)
-    assert x.shape == (kind.side, kind.side, 2)
-    assert not x[kind.side * 90 // 200 + 1 :].any()
-    out = forward(weights, x)
-    assert out.dense.shape == (len(kind.dense), kind.side // 4, kind.side // 4)
-    assert out.whole.shape == (len(kind.whole),)
-    assert np.isfinite(out.dense).all()
+@pytest.mark.parametrize("size", [(90, 200), (448, 448), (40, 700)])
+def test_heads_speak_of_films_of_any_size(size):
+    gray = np.random.default_rng(0).integers(0, 255, size).astype(np.uint8)
+    picture = prepare(gray)
+    assert all(n % 32 == 0 and n <= 448 for n in picture.shape)
+    seen = features(picture)
+    assert seen.cells.shape == (picture.shape[0] // CELL, picture.shape[1] // CELL, WIDTH)
+    said = say(load_weights("heads.npz")[0], seen)
+    assert said.dense.shape == (len(CELLS), *seen.cells.shape[:2])
+    assert said.whole.shape == (len(WHOLE),)
+    assert np.isfinite(said.dense).all()
 
 
 @pytest.mark.parametrize("turn", [0, 1, 2, 3])
 def test_maps_of_a_turned_film_are_turned_back(turn):
-    film = np.zeros((5, *(9, 13)), np.float32)
+    film = np.zeros((len(CELLS), 9, 13), np.float32)
     film[0, 2, 3] = 1
-    film[3], film[4] = 0.6, -0.8  # direction in the film's frame
+    x, y = (CELLS.index(f"direction-{k}") for k in "xy")
+    film[x], film[y] = 0.6, -0.8  # direction in the film's frame
     turned = np.rot90(film, turn, axes=(1, 2)).copy()
     for _ in range(turn):
-        turned[[3, 4]] = np.stack([turned[4], -turned[3]])
-    assert np.allclose(_turned_back(turned, GESTALT, turn), film)
+        turned[[x, y]] = np.stack([turned[y], -turned[x]])
+    assert np.allclose(turned_back(turned, turn), film)
 
 
 def test_missing_weights_are_named():
@@ -151,16 +152,33 @@ def test_missing_weights_are_named():
         load_weights("none.npz")
 
 
-def test_numpy_and_torch_agree():
+def test_what_is_taught_is_what_is_said():
     torch = pytest.importorskip("torch")
-    from benchmarks.flags.learn import Net, folded
+    from benchmarks.flags import learn
+    from curate.flags.heads import Features
 
     torch.manual_seed(0)
-    for kind in (GESTALT, METAL):
-        net = Net(kind).eval()
-        x = np.random.default_rng(1).random((96, 96, 2)).astype(np.float32)
+    rng = np.random.default_rng(1)
+    cells, whole = rng.normal(3, 2, (5, 7, WIDTH)).astype(np.float32), rng.normal(1, 4, 1032).astype(np.float32)
+    arrays, expected = {}, {}
+    for name, x, out in (("cells", cells, len(CELLS)), ("whole", whole, len(WHOLE))):
+        mean = np.full(x.shape[-1], 2.0, np.float32)
+        net = learn._net(mean, mean, 16, out, (0.2, 0.2)).eval()
         with torch.no_grad():
-            dense, whole = net(torch.from_numpy(x.transpose(2, 0, 1)[None].copy()))
-        out = forward({k: v.astype(np.float32) for k, v in folded(net).items()}, x)
-        assert np.abs(dense[0].numpy() - out.dense).max() < 2e-3
-        assert whole is None or np.abs(whole[0].numpy() - out.whole).max() < 2e-3
+            expected[name] = net(torch.from_numpy(x)).numpy()
+        arrays |= learn._folded(net, name)
+    said = say(arrays, Features(cells, whole))
+    np.testing.assert_allclose(said.dense.transpose(1, 2, 0), expected["cells"], atol=1e-4)
+    np.testing.assert_allclose(said.whole, expected["whole"], atol=1e-4)
+
+
+def test_a_threshold_from_few_films_is_near_that_of_many():
+    from benchmarks.flags.judged import high
+
+    rng = np.random.default_rng(2)
+    levels = [high(rng.normal(0, 1, 150)) for _ in range(200)]
+    assert np.mean(levels) == pytest.approx(2.05, abs=0.25)
+    assert np.std(levels) < 0.3
+    alike = rng.normal(0, 1, 150)
+    assert high(np.concatenate([alike, [9, 9, 9]])) < high(alike) + 1
+    assert high(np.zeros(20)) == 0
