@@ -12,6 +12,7 @@ import orjson
 import pytest
 
 from augment.select import Selection, select_parents
+from curate.cli import app
 from curate.errors import CarpusError, ManifestError, UsageError
 from curate.flagged import flags_by_sample, tally, tally_line
 from curate.leaks import twins_apart
@@ -21,6 +22,7 @@ from curate.review.decisions import DECISIONS, Decision, load_decisions, now, re
 from curate.review.items import decide, refreshed, review_items
 from curate.sample.read import SampleReader
 from curate.steps import drop
+from curate.terminal import run
 from tests.flagging import put_flags
 
 
@@ -202,3 +204,21 @@ def test_tags_do_not_count_under_reviewed_and_the_selection_honours_rejections(v
             Manifest.open(version.root), flags=flags_by_sample(tagged, True), flag_names=[EVALUATION_ONLY],
             source=tagged.name, also_evaluation=True, reviewed=True,
         )  # fmt: skip
+
+
+def test_the_command_says_what_was_decided(version, films, capsys):
+    for item, outcome in zip(review_items(version, ["jewellery"]), ("accepted", "rejected"), strict=False):
+        decide(version, item, outcome, "Kim")
+    at = ["--data", str(version.root)]
+    assert run(app, ["drop", "--flag", "jewellery", "--reviewed", *at]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert told[0].startswith("5 flags (jewellery): 1 accepted, 1 rejected, 3 undecided; ")
+    assert told[1].startswith("v2: 1 films of v1 dropped from training")
+    assert run(app, ["drop", "--flag", "jewellery", "--from", "v1", "--json", *at]) == 0
+    said = orjson.loads(capsys.readouterr().out)
+    assert (said["dropped"], said["decisions"]["rejected"]) == (4, 1)
+    assert run(app, ["drop", "--reviewed", "--sample", films[0], *at]) == 2
+    assert "needs --flag" in capsys.readouterr().err
+    assert run(app, ["show", "v1", "--json", *at]) == 0
+    tags = [set(row["tags"]) for row in orjson.loads(capsys.readouterr().out)["samples"]]
+    assert [("jewellery" in t) for t in tags] == [True, False, True, True, True, *[False] * 7]

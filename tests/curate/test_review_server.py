@@ -5,8 +5,13 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import signal
 import socket
+import subprocess
+import sys
 import threading
+import urllib.request
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -219,3 +224,22 @@ def test_a_large_film_comes_small_and_memory_is_bounded(tmp_path):
         pictures.thumb(row.id)
     assert len(pictures._kept) == 2
     assert pictures._size == sum(map(len, pictures._kept.values()))
+
+
+def test_the_command_serves_until_it_is_stopped(version, tmp_path):
+    reviewed(version)
+    command = [Path(sys.executable).parent / "curate", "review", "--reviewer", "Kim", "--port", "0"]
+    with subprocess.Popen(command, cwd=version.root, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            assert child.stdout.readline() == "0 of 3 flags decided, 0 of them rejected; you are Kim\n"
+            url = child.stdout.readline().removeprefix("open ").strip()
+            body = json.dumps({"item": 2, "outcome": "rejected"}).encode()
+            origin = url.rsplit("/", 2)[0]
+            headers = {"Origin": origin, "Content-Type": "application/json"}
+            with urllib.request.urlopen(urllib.request.Request(f"{url}decide", body, headers), timeout=20) as answer:
+                assert json.loads(answer.read())["by"] == "Kim"
+            child.send_signal(signal.SIGINT)
+            assert child.stdout.read().endswith("1 of 3 flags decided, 1 of them rejected\n")
+        finally:
+            child.kill()
+    assert child.returncode == 0
