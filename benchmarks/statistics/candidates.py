@@ -58,13 +58,14 @@ class Pair:
 
 def wilcoxon(pair):
     """Patients' differences of seed means by signed ranks, as if the seed were fixed."""
-    return stats.wilcoxon(pair.b.mean(0) - pair.a.mean(0)).pvalue, None
+    with np.errstate(invalid="ignore"):
+        return np.nan_to_num(stats.wilcoxon(pair.b.mean(0) - pair.a.mean(0)).pvalue, nan=1.0), None
 
 
 def patient_t(pair):
     """Paired t over patients, as if the seed were fixed."""
     d = pair.b.mean(0) - pair.a.mean(0)
-    error = d.std(0, ddof=1) / np.sqrt(len(d))
+    error = np.maximum(d.std(0, ddof=1) / np.sqrt(len(d)), 1e-12)  # a bone that no run found varies nowhere
     p = 2 * stats.t.sf(np.abs(d.mean(0)) / error, len(d) - 1)
     return p, p
 
@@ -110,6 +111,9 @@ def satterthwaite(pair):
     """Variance components, one t with Satterthwaite's degrees of freedom: a mixed model's test on balanced data."""
     p = []
     for d in pair.differences:
+        if not d.varies:
+            p.append(1.0)
+            continue
         variance = max(d.seed_var + d.patient_var - d.residual_var, d.seed_var, d.patient_var)
         residual_df = (len(pair.a) + len(pair.b) - 2) * (d.n - 1)
         spread = d.seed_var**2 / d.seed_df + d.patient_var**2 / d.patient_df + d.residual_var**2 / residual_df
