@@ -189,6 +189,10 @@ def test_bad_asks_are_one_line(tiny, settings):
     config = load(None, [*settings, "steps=1"])
     with pytest.raises(UsageError, match="--fold: 7 does not exist; split s1 has folds 0 to 1"):
         plan_arms(manifest, ["v1"], 7)
+    bare = manifest.version("v1")
+    bare.__dict__["samples"] = tuple(row for row in bare.samples if row.fold != 0)
+    with pytest.raises(UsageError, match="v1: fold 0 has no labelled original film to evaluate on"):
+        make_arm(bare, bare, 0)
     with pytest.raises(UsageError, match="--seeds"):
         run_experiment(plan_arms(manifest, ["v1"], 0), config, seeds=0, reporter=QUIET)
     with pytest.raises(UsageError, match="against itself"):

@@ -1,0 +1,148 @@
+"""How long training waits for data, and what it loses against a model fed from the device's own memory.
+
+    python -m benchmarks.train_device --data FOLDER [--manifest v1] [--presets unet++-resnet50 segformer-b0]
+                                      [--sizes 512 1024] [--steps 60] [--set key=value ...]
+
+For each preset and size: steps a second of the network on one batch that already lies on the device; steps a second of
+the whole training, Lightning and loader processes included; the share of time between the end of a step and the arrival
+of the next batch; and the memory that a sample takes. Made for a GPU (bf16 there); on a CPU it runs the same, to show
+that it does.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from curate.manifest import Manifest
+from train.arms import make_arm
+from train.config import Config, load
+from train.data import DrawSampler, loader_workers, make_loader
+from train.feed import open_store, prepare_arm, training_set
+from train.models import build
+from train.module import Segmenter
+from train.optim import make_optimiser
+from train.optimise import make_trainer
+from train.planes import expand
+from train.progress import Reporter
+from train.runs import RunFolder
+from train.stack import lightning
+
+WARM = 10  # steps before anything is timed
+TARGET = 0.05  # share of time waiting
+
+
+class Clock(lightning.pytorch.Callback):
+    """Times the steps of a training after the first few, and the waits between them."""
+
+    def __init__(self) -> None:
+        self.waited = 0.0
+        self.since = self.ended = None
+        self.steps = 0
+
+    def on_train_batch_start(self, trainer: Any, module: Segmenter, batch: Any, batch_idx: int) -> None:
+        """The batch is there."""
+        if self.ended is not None and self.since is not None:
+            self.waited += time.perf_counter() - self.ended
+
+    def on_train_batch_end(self, trainer: Any, module: Segmenter, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """The step is done, on the device too."""
+        synchronise()
+        self.ended = time.perf_counter()
+        if trainer.global_step == WARM:
+            self.since = self.ended
+        elif self.since is not None:
+            self.steps += 1
+
+    @property
+    def seconds(self) -> float:
+        """Timed, all together."""
+        return self.ended - self.since
+
+
+def synchronise() -> None:
+    """Wait for the device."""
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def on_device(module: Segmenter, batch: dict[str, Any], config: Config, steps: int) -> float:
+    """Steps a second on one batch that is on the device."""
+    device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    module = module.to(device)
+    batch = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
+    optimiser = make_optimiser(module.network, module.network.body.encoder, config)
+    since = 0.0
+    for step in range(WARM + steps):
+        if step == WARM:
+            synchronise()
+            since = time.perf_counter()
+        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+            image = batch["image"].float()
+            target = expand(batch["planes"], batch["weights"], len(module.classes))
+            loss = module.loss(module.network(image), target)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(module.network.parameters(), config.clip)
+        optimiser.step()
+        optimiser.zero_grad()
+    synchronise()
+    return steps / (time.perf_counter() - since)
+
+
+def measure(manifest: Manifest, version: str, config: Config, cache: Path, steps: int) -> str:
+    """One line of results."""
+    arm = make_arm(manifest.version(version), manifest.version(version), 0)
+    store = open_store(cache, config, manifest.classes)
+    prepare_arm(arm, store, config, Reporter(quiet=True))
+    torch.manual_seed(0)
+    films = training_set(arm, store, config, 0)
+    sampler = DrawSampler(len(arm.training), config.steps * config.batch, 0)
+    gpu = torch.cuda.is_available()
+    loader = make_loader(films, sampler, config.batch, loader_workers(config.workers), gpu)
+    if gpu:
+        torch.cuda.reset_peak_memory_stats()
+    module = Segmenter(build(config, len(manifest.classes)), config, manifest.classes, 0)
+    clock = Clock()
+    with tempfile.TemporaryDirectory() as folder:
+        make_trainer(config, RunFolder(Path(folder)), [], [clock]).fit(module, loader)
+    batch = next(iter(make_loader(films, sampler, config.batch, 0, False)))
+    taken = f"{torch.cuda.max_memory_allocated() / 2**20 / config.batch:.0f} MiB of the GPU a sample, " if gpu else ""
+    sent = sum(batch[key].numel() * batch[key].element_size() for key in ("image", "planes")) / config.batch / 2**20
+    ideal = on_device(module, batch, config, steps)
+    ours, share = clock.steps / clock.seconds, clock.waited / clock.seconds
+    return (
+        f"{clock.steps} steps of {config.batch}: {ours:.2f} a second, {ideal:.2f} with tensors on the device "
+        f"({ours / ideal:.0%}); waiting for data {share:.1%} ({TARGET:.0%} asked for: "
+        f"{'met' if share < TARGET else 'NOT met'}); {taken}{sent:.2f} MiB sent a sample"
+    )
+
+
+def main() -> None:
+    """Print a line a preset."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--manifest", default="v1", help="version")
+    parser.add_argument("--presets", nargs="+", default=["unet++-resnet50", "segformer-b0"])
+    parser.add_argument("--sizes", type=int, nargs="+", default=[512, 1024])
+    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--set", action="append", default=[], dest="settings")
+    given = parser.parse_args()
+    gpu = torch.cuda.is_available()
+    print(torch.cuda.get_device_name() if gpu else "CPU: the figures say nothing about a GPU")
+    manifest = Manifest.find(given.data)
+    with tempfile.TemporaryDirectory() as cache:
+        for preset, size in zip(given.presets, given.sizes, strict=True):
+            total = given.steps + WARM
+            fixed = [f"size={size}", f"steps={total}", f"checkpoint_every={total}", "weights=none", "ema=0"]
+            config = load(preset, [*fixed, *(["precision=bf16", "channels_last=true"] if gpu else []), *given.settings])
+            line = measure(manifest, given.manifest, config, Path(cache), given.steps)
+            print(f"{preset} at {size} pixels, augment={config.augment}: {line}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
