@@ -19,7 +19,7 @@ from curate.sample.read import SampleReader
 from curate.sample.recipe import Recipe
 from curate.sample.render import render
 
-CACHE_MB = 176
+CACHE_MB = 168
 """Decoded films that each worker keeps: those of one block (see ``augment.plan.draw``) of 2048 x 2048 with their shrunk
 copies. With the interpreter and the libraries a worker stays below 400 MB."""
 
