@@ -15,6 +15,7 @@ import shapely
 
 from curate.errors import CarpusError, UsageError
 from curate.files import digest_bytes, inside, write_atomically
+from curate.formats import patients
 from curate.formats.base import Exported, Format, Holds, Part, Shape
 from curate.formats.deidentify import burnt_in, deidentified
 from curate.formats.masks import polygons
@@ -188,7 +189,9 @@ def export(
         shutil.rmtree(partial)  # of an export that was interrupted
     try:
         written = _written(exporter, rows, partial, identified, keep_dicom, result, progress)
-        target.write(partial, written, version.classes)
+        people: list[tuple[str, ...]] = []
+        target.write(partial, _noted(written, people), version.classes)
+        write_atomically(partial / patients.NAME, patients.table_bytes(people))
         if out.exists():
             out.rmdir()
         os.replace(partial, out)
@@ -211,6 +214,14 @@ def _written(
         shapes, group = exporter.shapes(row), row.group if identified else exporter.group(row)
         size = (row.width, row.height)
         yield Exported(row.id, name, size, shapes, row.labelled, group, row.fold, row.split, row.tags)
+
+
+def _noted(samples: Iterator[Exported], people: list[tuple[str, ...]]) -> Iterator[Exported]:
+    """The samples as they pass by, each with a line in the table of patients."""
+    for s in samples:
+        fold = "" if s.fold is None else str(s.fold)
+        people.append((s.image, s.group, fold, s.split, " ".join(s.tags)))
+        yield s
 
 
 def _picture(

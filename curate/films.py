@@ -17,6 +17,7 @@ from curate.formats.competition import Found, find_samples
 from curate.formats.foreign import find_foreign
 from curate.formats.meta import patient_number, read_meta
 from curate.formats.normal import FOLDER, label_document
+from curate.formats.patients import read_table, with_patients
 from curate.manifest.row import SampleRow, original_digest
 from curate.presets import HAND_BONES
 from curate.sample import dicom
@@ -53,11 +54,17 @@ class Source:
     def find(self) -> tuple[list[Found], list[CarpusError], tuple[str, ...], tuple[str, ...]]:
         """Every film, what is refused before any is read, the classes that the format declares, and notes."""
         images, labels = (None if p is None else Path(os.path.abspath(p)) for p in (self.images, self.labels))
+        classes: tuple[str, ...] = ()
+        notes: tuple[str, ...] = ()
         if self.kind not in (None, "competition"):
-            return find_foreign(self.root, self.kind, images, labels, self.tag_categories, self.group_by)
-        if self.tag_categories or self.group_by:
+            found, refused, classes, notes = find_foreign(
+                self.root, self.kind, images, labels, self.tag_categories, self.group_by
+            )
+        elif self.tag_categories or self.group_by:
             raise UsageError("--tag-categories, --group-by", "need a --format other than the competition's")
-        return *find_samples(self.root, images, labels), (), ()
+        else:
+            found, refused = find_samples(self.root, images, labels)
+        return with_patients(found, self.root, {} if self.group_by else read_table(self.root)), refused, classes, notes
 
     def about(self, refused: list[CarpusError]) -> dict[int, dict]:
         """What a spreadsheet says of the patients; one that cannot be read is added to ``refused``."""

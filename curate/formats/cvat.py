@@ -15,6 +15,9 @@ from curate.formats.masks import trace
 from curate.formats.xml import load_xml
 from curate.sample.image import MAX_PIXELS
 
+GROUP = "carpus-group"
+"""Attribute of an image that keeps its patient; other readers pass over it."""
+
 _AREAS = ("polygon", "box", "mask")
 
 
@@ -50,7 +53,8 @@ class Cvat:
                 except CarpusError as error:
                     name = image.get("name", "")[:80]
                     reading.refused.append(LabelError(error.path, f"{name}: {error.detail}"))
-            declared = [e.text.strip() for e in top.iterfind("meta//labels/label/name") if e.text]
+            labels = [e for e in top.iterfind("meta//labels/label") if e.findtext("type") != "tag"]
+            declared = [name.strip() for e in labels if (name := e.findtext("name"))]
             used = sorted({s.label for i in reading.items for s in i.shapes or ()})
             reading.classes += [n for n in (*declared, *used) if n not in reading.classes]
             reading.classes = list(dict.fromkeys(reading.classes))
@@ -84,8 +88,7 @@ class Cvat:
             kept = {"occluded": True} if element.get("occluded") == "1" else {}
             kept |= {a.get("name", ""): a.text or "" for a in element.iterfind("attribute")}
             shapes.append(Shape(label, parts, str(k), kept))
-        group = next((t.removeprefix("group:") for t in tags if t.startswith("group:")), None)
-        tags = [t for t in tags if not t.startswith("group:")]
+        group = image.get(GROUP) or None
         delivered = "test" if image.get("subset", "").lower() == "test" else "train"
         return Item(
             pictures.name(picture), picture, path, tuple(shapes), size, group, delivered, tuple(tags)
@@ -117,13 +120,15 @@ class Cvat:
     def write(self, out: Path, samples: Iterable[Exported], classes: Sequence[str]) -> None:
         top = ElementTree.Element("annotations")
         ElementTree.SubElement(top, "version").text = "1.1"
-        labels = ElementTree.SubElement(ElementTree.SubElement(ElementTree.SubElement(top, "meta"), "task"), "labels")
-        for name in classes:
-            ElementTree.SubElement(ElementTree.SubElement(labels, "label"), "name").text = name
+        project = ElementTree.SubElement(ElementTree.SubElement(top, "meta"), "project")
+        subsets: dict[str, None] = {}
+        named: dict[str, None] = {}
         for k, sample in enumerate(samples):
             width, height = map(str, sample.size)
             about = {"id": str(k), "name": sample.image.removeprefix("images/"), "width": width, "height": height}
-            image = ElementTree.SubElement(top, "image", about | {"subset": sample.split})
+            image = ElementTree.SubElement(top, "image", about | {"subset": sample.split, GROUP: sample.group})
+            subsets[sample.split] = None
+            named.update(dict.fromkeys(sample.tags))
             for number, shape in enumerate(sample.shapes, 1):
                 grouped = {"group_id": str(number)} if len(shape.parts) > 1 else {}
                 occluded = "1" if shape.attributes.get("occluded") is True else "0"
@@ -134,8 +139,27 @@ class Cvat:
                     for name, value in shape.attributes.items():
                         if isinstance(value, str):
                             ElementTree.SubElement(element, "attribute", {"name": name}).text = value
-            for tag in (f"group:{sample.group}", *sample.tags):
+            for tag in sample.tags:
                 ElementTree.SubElement(image, "tag", {"label": tag, "source": "manual"})
+        _describe(project, list(subsets), classes, [t for t in named if t not in classes])
         ElementTree.indent(top)
         data = ElementTree.tostring(top, encoding="utf-8", xml_declaration=True)
         write_atomically(out / "annotations.xml", data)
+
+
+def _describe(
+    project: ElementTree.Element, subsets: Sequence[str], classes: Sequence[str], tags: Sequence[str]
+) -> None:
+    """What an export of a project says of itself: readers look for the subsets and the labels here."""
+    ElementTree.SubElement(project, "subsets").text = "\n".join(subsets)
+    tasks = ElementTree.SubElement(project, "tasks")
+    for subset in subsets:
+        task = ElementTree.SubElement(tasks, "task")
+        for key, text in (("name", subset), ("mode", "annotation"), ("subset", subset)):
+            ElementTree.SubElement(task, key).text = text
+    labels = ElementTree.SubElement(project, "labels")
+    for kind, names in (("polygon", classes), ("tag", tags)):
+        for name in names:
+            label = ElementTree.SubElement(labels, "label")
+            ElementTree.SubElement(label, "name").text = name
+            ElementTree.SubElement(label, "type").text = kind

@@ -12,7 +12,9 @@ import shapely
 
 from curate.errors import CarpusError, UsageError
 from curate.export import export
+from curate.formats.competition import Found
 from curate.formats.masks import decode_rle, encode_rle, trace
+from curate.formats.patients import with_patients
 from curate.formats.registry import FORMATS
 from curate.ingest import ingest
 from curate.manifest import Manifest
@@ -191,6 +193,31 @@ def test_a_tag_needs_no_outline(tmp_path):
     done = ingest(tmp_path / "me", kind="labelme", tag_categories=["Ring"])
     assert (done.version.classes, done.version.row("x").tags) == (("bone",), ("ring",))
     assert [r.split(": ", 1)[1] for r in done.repairs] == ["tip: a point has no area and was left aside"]
+
+
+@pytest.mark.parametrize("kind", [name for name in FORMATS if name != "competition"])
+def test_patients_come_back_from_every_format(kind, tmp_path):
+    made(tmp_path / "in", PLAIN)
+    (tmp_path / "in/data_manifest.yaml").unlink()
+    version = ingest(tmp_path / "in", kind="geojson", group_by="^(p)[12]", folds=2).version
+    assert {r.id: r.group for r in version.samples} == {"p1/film": "p", "p2/film": "p", "p3/film": "p3"}
+    export(version, tmp_path / "out", kind)
+    back = ingest(tmp_path / "out", kind=kind, folds=2).version
+    assert sorted(r.group for r in back.samples) == ["p", "p", "p3"]
+
+
+def test_pictures_of_several_patients_tie_these_together(tmp_path):
+    shapes = [_found(tmp_path, name) for name in ("a", "b", "c", "ab", "d")]
+    told = {"a.png": "A", "b.png": "B", "c.png": "C", "ab.png": "A+B", "d.png": "D+E"}
+    groups = [f.group for f in with_patients(shapes, tmp_path, told)]
+    assert groups == ["A+B", "A+B", "C", "A+B", "D+E"]
+    many = {"a.png": "+".join("ABCDEFGHIJ"), "b.png": "J", "c.png": "K", "ab.png": "K+A", "d.png": "L"}
+    groups = [f.group for f in with_patients(shapes, tmp_path, many)]
+    assert groups == ["A+10 more"] * 4 + ["L"]
+
+
+def _found(root: Path, name: str) -> Found:
+    return Found(name, name, root / f"{name}.png", None, "train")
 
 
 def test_coco_in_folders_of_their_own(tmp_path):

