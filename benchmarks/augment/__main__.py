@@ -1,10 +1,10 @@
-"""Print the table of speeds: ``python -m benchmarks.augment [--films DIR] [--operators mosaic ricap]``.
+"""Print the table of speeds: ``python -m benchmarks.augment [--films DIR] [--operators mosaic ricap] [--steps]``.
 
 One process and one thread, unless said otherwise; CPU time (the clock's beside it); every ratio from this one run, all
 rivals done in turn. ``DIR`` holds ten labelled films in the competition's layout; without it phantoms of the same size
 are made. "29 masks" is the layout of the competition's baseline, one (H, W, 29) array through ``Compose``; "masks in a
 list" the same work in albumentations' fastest layout. The floor decodes each parent once and encodes and writes each
-child once: with our own decoder, and with OpenCV's.
+child once: with our own decoder, and with OpenCV's. ``--steps`` prints instead where a child's time goes.
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ from augment.plan.ricap import Ricap
 from augment.plan.rotate import Rotate
 from benchmarks.augment import work
 from benchmarks.augment.rivals import RIVALS
+from benchmarks.augment.steps import steps
 from curate.sample.read import SampleReader
 from curate.sample.render import render_image
 from curate.terminal import print_table
@@ -122,6 +123,7 @@ def main() -> int:
     parser.add_argument("--films", type=Path, default=Path(found) / "hands29")
     parser.add_argument("--operators", nargs="+", choices=OPERATORS, default=list(OPERATORS))
     parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--steps", action="store_true")
     asked = parser.parse_args()
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
@@ -129,6 +131,11 @@ def main() -> int:
         sizes = [(version.root / r.image).stat().st_size for r in version.samples]
         what = "real films" if asked.films.is_dir() else "phantoms"
         print(f"{len(sizes)} {what} of 2048 x 2048, {sum(sizes) / len(sizes) / 1e6:.1f} MB each, 29 polygons")
+        if asked.steps:
+            for name in asked.operators:
+                rows = work.planned(version, OPERATORS[name], work.N)
+                print_table(f"{name}, n = N", ("step", "of each", "ms", "in the floor"), steps(rows, version))
+            return 0
         columns = ("operator", "n", "ms a child (clock)", *(f"x {r}" for r in RIVALS), "of the floor", "OpenCV's floor")
         lines = speeds(version, asked.operators, asked.repeats)
         print_table(f"Children to files, one process, CPU time (load {os.getloadavg()[0]:.1f})", columns, lines)
