@@ -139,5 +139,24 @@ def pseudo(
     return pseudo_command(runs, source, confidence, (method, tta, thresholds), name, data, json)
 
 
+def export(
+    run: Path,
+    /,
+    *,
+    onnx: Annotated[Path, Parameter(help="the file to write")],
+    precision: Annotated[str, Parameter(help="fp32, fp16 or int8")] = "fp32",
+    data: Data = None,
+    json: Json = False,
+) -> int:
+    """Write a run as an ONNX file, checked against torch on the films it was scored on; kept only where they agree.
+
+    Args:
+        run: a run folder.
+    """
+    from train.onnx_export import export_command
+
+    return export_command(run, onnx, precision, data, json)
+
+
 COMMANDS = {"predict": predict, "ensemble": ensemble, "thresholds": thresholds, "evaluate": evaluate,
-            "errors": errors, "pseudo": pseudo}  # fmt: skip
+            "errors": errors, "pseudo": pseudo, "export": export}  # fmt: skip

@@ -29,6 +29,7 @@ from train.upscale import PlaneWriter, plane_of_logits
 
 __all__ = ["METHODS", "Member", "Predictor", "find_members", "find_pictures", "load_member", "predict_pictures"]
 _TINY = 1e-6
+_BATCH = 8  # windows at once on a GPU
 
 
 @dataclass(eq=False)
@@ -121,16 +122,19 @@ class Predictor:
         writer = PlaneWriter(len(self.classes), grid, scale, (width, height), limits.tolist())
 
         def run(patches: np.ndarray) -> np.ndarray:
+            if len(members) == 1:
+                return members[0].probabilities(patches, self.device)
             parts = (
                 member.probabilities(patches, self.device) * weight.astype(np.float32)[None, :, None, None]
                 for member, weight in zip(members, share, strict=True)
             )
             return sum(parts)
 
-        for rows in bands(image, film.background, side, self.overlap, self._views, run, len(self.classes)):
-            writer.add(_logit(rows))
+        n, batch = len(self.classes), 1 if self.device.type == "cpu" else _BATCH
+        for rows in bands(image, film.background, side, self.overlap, self._views, run, n, batch):
             if tally is not None:
                 tally.add(rows, limits)
+            writer.add(_logit(rows, out=rows))
         return writer.plane
 
     def logits(self, film: Film, member: Member) -> tuple[np.ndarray, float]:
@@ -213,9 +217,13 @@ def _sigmoid(x: np.ndarray) -> np.ndarray:
     return 1 / (1 + np.exp(-np.clip(x, -30, 30)))
 
 
-def _logit(p: np.ndarray) -> np.ndarray:
-    p = np.clip(p, _TINY, 1 - _TINY)
-    return np.log(p / (1 - p)).astype(np.float32)
+def _logit(p: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+    """Logits of probabilities, float32; into ``out`` layer by layer where it is given, so that little is held."""
+    out = np.empty(p.shape, np.float32) if out is None else out
+    for layer, target in zip(p, out, strict=True):
+        held = np.clip(layer, _TINY, 1 - _TINY)
+        np.log(held / (1 - held), out=target)
+    return out
 
 
 def find_pictures(place: Path) -> list[Path]:

@@ -12,7 +12,6 @@ from train.predict_views import View, Window, cut, lay_back
 #: Takes uint8 (b, h, w), gives probabilities float32 (b, classes, h, w).
 Run = Callable[[np.ndarray], np.ndarray]
 _SIGMA = 1 / 8
-_BATCH = 4
 
 
 def starts(length: int, side: int, overlap: float) -> list[int]:
@@ -39,8 +38,9 @@ def gaussian(height: int, width: int) -> np.ndarray:
 
 
 def bands(
-    image: np.ndarray, background: int, side: int, overlap: float, views: Sequence[View], run: Run, n_classes: int
-) -> Iterator[np.ndarray]:
+    image: np.ndarray, background: int, side: int, overlap: float, views: Sequence[View], run: Run, n_classes: int,
+    batch: int = 1,
+) -> Iterator[np.ndarray]:  # fmt: skip
     """Probabilities of a picture, band after band from its top.
 
     Held at a time: one row of windows, float32 (n_classes, side, width), not the picture.
@@ -49,9 +49,10 @@ def bands(
         image: uint8 (h, w). background: grey level beyond it.
         side: of the windows, pixels. overlap: share of a side that neighbours have in common, in [0, 1).
         views: looks at each window; their answers are averaged.
+        batch: windows that the network sees at once.
 
     Yields:
-        float32 (n_classes, rows, w), all rows together the picture's.
+        float32 (n_classes, rows, w), all rows together the picture's; valid, and free to change, until the next.
     """
     height, width = image.shape
     rows, columns = starts(height, side, overlap), starts(width, side, overlap)
@@ -59,8 +60,8 @@ def bands(
     total, counted = np.zeros((n_classes, side, width), np.float32), np.zeros((side, width), np.float32)
     for y, after in zip(rows, [*rows[1:], height], strict=True):
         for view in views:
-            for first in range(0, len(columns), _BATCH):
-                windows = [Window(x, y, side, side) for x in columns[first : first + _BATCH]]
+            for first in range(0, len(columns), batch):
+                windows = [Window(x, y, side, side) for x in columns[first : first + batch]]
                 answers = run(np.stack([cut(image, background, window, view) for window in windows]))
                 for window, answer in zip(windows, answers, strict=True):
                     part, share = lay_back(answer, weight, window, view)
@@ -68,7 +69,8 @@ def bands(
                     total[:, :, window.x : right] += part[:, :, : right - window.x]
                     counted[:, window.x : right] += share[:, : right - window.x]
         done = after - y
-        yield total[:, :done] / counted[:done]
+        total[:, :done] /= counted[:done]
+        yield total[:, :done]
         keep = side - done
         if after < height:
             for held in (*total, counted):  # one at a time: a copy of all would double what is held

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
+import orjson
 
 from curate.errors import CarpusError, UsageError
 
@@ -28,17 +29,16 @@ def encode_plane(plane: np.ndarray, n_classes: int) -> list[str]:
     """
     flat = plane.reshape(-1)
     starts = np.concatenate([[0], np.flatnonzero(flat[1:] != flat[:-1]) + 1])
-    values = flat[starts]
+    changed = np.bitwise_xor(flat[starts], np.concatenate([[0], flat[starts[:-1]]]).astype(flat.dtype))
     found = []
     for k in range(n_classes):
-        held = (values >> plane.dtype.type(k)) & plane.dtype.type(1)
-        edges = np.flatnonzero(np.diff(held.astype(np.int8), prepend=0))
-        places = starts[edges]
-        first, last = places[0::2], places[1::2]
-        if len(last) < len(first):
-            last = np.append(last, flat.size)
-        pairs = np.stack([first + 1, last - first], 1).reshape(-1)
-        found.append(" ".join(map(str, pairs.tolist())))
+        edges = starts[(changed & flat.dtype.type(1 << k)) != 0]
+        if len(edges) % 2:
+            edges = np.append(edges, flat.size)
+        edges[1::2] -= edges[0::2]
+        edges[0::2] += 1
+        # numbers to text by orjson: tens of times the speed of str
+        found.append(orjson.dumps(edges, option=orjson.OPT_SERIALIZE_NUMPY)[1:-1].decode().replace(",", " "))
     return found
 
 

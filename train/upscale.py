@@ -95,7 +95,7 @@ class PlaneWriter:
         given = [thresholds] * n_classes if isinstance(thresholds, (int, float)) else thresholds
         self.limits = [np.float32(logit(p)) for p in given]
         self.plane = np.zeros((size[1], size[0]), plane_dtype(n_classes))
-        self._height = grid[1]
+        self._height, self._same = grid[1], scale == 1.0 and grid == size
         _, self._x, self._x_part = _taps(0, grid[0] - 1, grid[0], scale, size[0])
         self._x_high = np.minimum(self._x + 1, grid[0] - 1)
         _, self._y, self._y_part = _taps(0, grid[1] - 1, grid[1], scale, size[1])
@@ -104,6 +104,12 @@ class PlaneWriter:
 
     def add(self, rows: np.ndarray) -> None:
         """Take in the next rows of logits, float32 (classes, r, w)."""
+        if self._same:
+            here = self.plane[self._seen : self._seen + rows.shape[1]]
+            for k, (layer, limit) in enumerate(zip(rows, self.limits, strict=True)):
+                here |= (layer >= limit).astype(self.plane.dtype) << self.plane.dtype.type(k)
+            self._seen += rows.shape[1]
+            return
         held = np.concatenate([self._kept, rows], axis=1) if self._kept.shape[1] else rows
         self._seen += rows.shape[1]
         last = self._seen == self._height

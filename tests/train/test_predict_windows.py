@@ -76,10 +76,11 @@ def test_bands_give_every_pixel_once_and_in_place():
     def run(patches):
         return np.stack([patches / 255, 1 - patches / 255], 1).astype(np.float32)
 
-    flipped = list(bands(image, 9, 48, 0.5, views_of(["flip"]), run, 2))
+    flipped = [band.copy() for band in bands(image, 9, 48, 0.5, views_of(["flip"]), run, 2)]
     assert max(band.shape[1] for band in flipped) <= 48, "more is given out than one row of windows"
     assert np.abs(np.concatenate(flipped, 1)[0] - image / 255).max() < 1e-5
-    looked = np.concatenate(list(bands(image, 9, 48, 0.5, views_of(["flip", "scale", "rotate"]), run, 2)), 1)
+    every = bands(image, 9, 48, 0.5, views_of(["flip", "scale", "rotate"]), run, 2, batch=3)
+    looked = np.concatenate([band.copy() for band in every], 1)
     assert looked.shape == (2, 150, 90)
     assert np.abs(looked[0] - image / 255)[4:-4, 4:-4].max() < 0.02, "a look is laid back beside its place"
     assert gaussian(48, 48).min() > 0
