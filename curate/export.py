@@ -213,7 +213,7 @@ def _written(
         write_atomically(partial / name, data)
         shapes, group = exporter.shapes(row), row.group if identified else exporter.group(row)
         size = (row.width, row.height)
-        yield Exported(row.id, name, size, shapes, row.labelled, group, row.fold, row.split, row.tags)
+        yield Exported(row.id, name, size, shapes, row.labelled, group, row.fold, row.split, row.tags, row.is_original)
 
 
 def _noted(samples: Iterator[Exported], people: list[tuple[str, ...]]) -> Iterator[Exported]:

@@ -113,6 +113,7 @@ class Exported:
     Attributes:
         id: sample id. image: path of the picture relative to the output. size: (width, height). shapes: its labels.
         labelled: whether it has labels, were it none. group, fold, split, tags: as in the version.
+        original: whether it was read rather than derived; only originals are evaluated on.
     """
 
     id: str
@@ -124,6 +125,7 @@ class Exported:
     fold: int | None
     split: str
     tags: tuple[str, ...]
+    original: bool = True
 
 
 class Format(Protocol):

@@ -76,12 +76,13 @@ class NnUnet:
         return f"images{'Ts' if split == 'test' else 'Tr'}/{case_name(sample)}_0000.png"
 
     def write(self, out: Path, samples: Iterable[Exported], classes: Sequence[str]) -> None:
-        about, folds = {}, {}
+        about, folds, originals = {}, {}, set()
         for sample in samples:
             case = case_name(sample.id)
             about[case] = {"id": sample.id, **about_sample(sample)}
             if sample.split != "test":
                 folds[case] = sample.fold
+                originals |= {case} if sample.original else set()
             if sample.labelled:
                 kind = "Ts" if sample.split == "test" else "Tr"
                 write_index(out / f"labels{kind}/{case}.png", index_plane(sample, classes))
@@ -96,7 +97,7 @@ class NnUnet:
         splits = [
             {
                 "train": sorted(case for case, f in folds.items() if f != fold),
-                "val": sorted(case for case, f in folds.items() if f == fold),
+                "val": sorted(case for case, f in folds.items() if f == fold and case in originals),
             }
             for fold in sorted({f for f in folds.values() if f is not None})
         ]

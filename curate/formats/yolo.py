@@ -1,5 +1,8 @@
 """YOLO-seg: ``data.yaml``, ``images/SPLIT/X.png``, ``labels/SPLIT/X.txt`` with lines ``class x y x y ...`` from 0 to 1.
 
+``train.txt`` and ``val.txt`` part the patients: the originals of fold 0 are validated on. ``data.yaml`` names no path,
+so that trainers look beside it, wherever the folder lies.
+
 A coordinate is the vertex divided by the width or the height, as the usual converters from COCO do it. What a clip at
 the frame left at -0.5 (the outer edge of the first pixel) is cut at 0, since trainers refuse numbers below.
 """
@@ -85,9 +88,10 @@ class Yolo:
 
     def write(self, out: Path, samples: Iterable[Exported], classes: Sequence[str]) -> None:
         number = {name: k for k, name in enumerate(classes)}
-        splits = set()
+        lists: dict[str, list[str]] = {"train": [], "val": [], "test": []}
         for sample in samples:
-            splits.add(sample.split)
+            if (use := _use(sample)) is not None:
+                lists[use].append(f"./{sample.image}\n")
             if not sample.labelled:
                 continue
             lines = []
@@ -96,11 +100,21 @@ class Yolo:
                     lines += [f"{number[shape.label]} {ring}" for ring in _unit_rings(part, sample.size)]
             text = out / f"labels/{sample.split}/{sample.id}.txt"
             write_atomically(text, "".join(line + "\n" for line in lines).encode())
-        train = "images/train" if "train" in splits else "images/test"
-        document = {"path": ".", "train": train, "val": train, "names": dict(enumerate(classes))}
-        if "test" in splits:
-            document["test"] = "images/test"
+        lists["val"] = lists["val"] or lists["train"]
+        used = {name: lines for name, lines in lists.items() if lines or name != "test"}
+        for name, lines in used.items():
+            write_atomically(out / f"{name}.txt", "".join(lines).encode())
+        document = {**{name: f"{name}.txt" for name in used}, "names": dict(enumerate(classes))}
         write_atomically(out / "data.yaml", dump_yaml(document))
+
+
+def _use(sample: Exported) -> str | None:
+    """What a trainer does with a sample: validates on the originals of fold 0, trains on what is of no such patient."""
+    if sample.split == "test":
+        return "test" if sample.original else None
+    if sample.fold == 0:
+        return "val" if sample.original else None
+    return "train"
 
 
 def _unit_rings(part: Part, size: tuple[int, int]) -> Iterable[str]:

@@ -10,6 +10,8 @@ import orjson
 import pytest
 import shapely
 
+from augment.make import make_version
+from augment.plan.mosaic import Mosaic
 from curate.errors import CarpusError, UsageError
 from curate.export import export
 from curate.formats.competition import Found
@@ -22,6 +24,7 @@ from curate.sample.image import write_png
 from curate.sample.raster import coverage, label_plane
 from curate.sample.read import SampleReader
 from curate.verify import verify_manifest
+from tests.faults.small import write_films
 
 SIZE = (64, 48)
 READABLE = [name for name in FORMATS if name != "competition"]
@@ -349,3 +352,20 @@ def test_real_films_in_coco_and_labelme(real_data, tmp_path):
     assert len(done.version) == 4
     assert len(done.refused) == len(document["images"]) - 4
     assert Manifest.open(place).classes == ("fractured",)
+
+
+@pytest.mark.parametrize("kind", ["yolo", "nnunet"])
+def test_what_trainers_validate_on_are_originals_of_other_patients(kind, tmp_path):
+    version = ingest(write_films(tmp_path / "in"), folds=2).version
+    make_version(version.manifest, Mosaic(), 4)
+    version = Manifest.open(tmp_path / "in").version()
+    export(version, tmp_path / "out", kind, lossy=True)
+    if kind == "yolo":
+        listed = {n: (tmp_path / f"out/{n}.txt").read_text().split() for n in ("train", "val")}
+        assert all((tmp_path / "out" / p).is_file() for paths in listed.values() for p in paths)
+        named = {n: {p.removeprefix("./images/train/").removesuffix(".png") for p in v} for n, v in listed.items()}
+    else:
+        first = orjson.loads((tmp_path / "out/splits_final.json").read_bytes())[0]
+        named = {n: {c.replace("__", "/") for c in first[n]} for n in ("train", "val")}
+    assert named["val"] == {r.id for r in version.samples if r.is_original and r.fold == 0}
+    assert named["train"] == {r.id for r in version.samples if r.fold != 0}

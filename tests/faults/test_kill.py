@@ -26,11 +26,13 @@ def context():
     return server()
 
 
-def killed(command: Command, around: Around, work: Path, kill: Callable[[Path], int]) -> bool:
+def killed(
+    command: Command, around: Around, work: Path, kill: Callable[[Path], int], again: int = 2
+) -> bool:
     """Kill one run, check what is left, run again, compare with an undisturbed run; whether the kill came in time."""
     code = kill(work)
     settled(work, around, command.name)
-    for _ in range(2):  # the second time there is nothing left to do or to clean up
+    for _ in range(again):  # the second time there is nothing left to do or to clean up
         done = command.once and around.after.items() <= contents(work).items()
         with under(Disk(work)):
             code_again, said = command.run(work)
@@ -52,7 +54,7 @@ def kills(context, name: str, folder: Path, count: int) -> int:
     for k in range(count):
         work = shutil.copytree(around.place, folder / "work/data")
         when = {"seconds": rng.uniform(0, took)} if k % 2 else {"at": int(rng.integers(around.operations))}
-        met += killed(command, around, work, partial(run_killed, context, name, **when))
+        met += killed(command, around, work, partial(run_killed, context, name, **when), 2 if k % 4 == 0 else 1)
         shutil.rmtree(work.parent)
     return met
 
