@@ -90,13 +90,14 @@ def version_digest(
 ) -> str:
     """What a version is: its parent's digest, its step, its split, and the identity of every sample it changed.
 
-    File digests are left out: a virtual version and the same version with its files written are the same version.
+    File digests and the step's ``virtual`` are left out: a virtual version and the same one with files are the same.
 
     Args:
         table: the version's own, at least ``op``, ``id``, ``digest``, ``group`` and ``tags``, as ``to_table`` sorts it.
     """
     state = hashlib.sha256()
-    head = {"parent": parent, "step": dict(step), "classes": list(classes), "split": split_digest}
+    same = {k: v for k, v in step.items() if k != "virtual"}
+    head = {"parent": parent, "step": same, "classes": list(classes), "split": split_digest}
     state.update(orjson.dumps(head, option=orjson.OPT_SORT_KEYS))
     for batch in table.select(["op", "id", "digest", "group", "tags"]).to_batches(max_chunksize=1 << 16):
         for op, name, digest, group, tags in zip(*(column.to_pylist() for column in batch.columns), strict=True):

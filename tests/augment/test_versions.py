@@ -98,6 +98,7 @@ def test_a_virtual_version_is_the_same_version_without_files(made, tmp_path):
     virtual = make(Manifest.open(copy), plan.jobs, plan.seed, name=plan.name, virtual=True).version
     written = Manifest.open(root).version("all")
     assert told["digest"] == written.digest
+    assert virtual.digest == written.digest
     assert [r.id for r in virtual.samples] == [r.id for r in written.samples]
     assert not (copy / "derived").exists()
     a, b = SampleReader(virtual), SampleReader(written)
