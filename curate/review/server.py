@@ -148,9 +148,12 @@ class _Handler(BaseHTTPRequestHandler):
         if self.headers.get("Host", "").lower() not in self.server.hosts:
             self._refuse(421, "not the host of this page")
             return None
-        secret, _, rest = urlsplit(self.path).path[1:].partition("/")
+        secret, slash, rest = urlsplit(self.path).path[1:].partition("/")
         if not hmac.compare_digest(secret.encode(), self.server.secret.encode()):
             self._refuse(404, "open the address that curate review printed")
+            return None
+        if not slash:
+            self._refuse(404, "the address ends with a slash")
             return None
         return rest
 

@@ -75,7 +75,7 @@ def overlap_matrix(s: dict[str, Any]) -> str:
     at = {name: k for k, name in enumerate(names)}
     cell, left, top = 20, 90, 90
     size = cell * len(names)
-    out = [_open(left + size + 4, top + size + 4, "Which bones overlap", "matrix")]
+    out = [_open(left + size + 45, top + size + 4, "Which bones overlap", "matrix")]
     for k, name in enumerate(names):
         middle = cell * (k + 0.5)
         out.append(f'<text class="name" x="{left - 6}" y="{top + middle + 4:.0f}">{escape(name)}</text>')

@@ -77,7 +77,7 @@ def _differences(told: dict[str, Any]) -> str:
     about = (
         "A dot with its 95% interval (bootstrap over patients); the upright tick is what chance gives: 95% of random "
         "deals of the patients stay below it. At the right: median or mean direction of a, of b, and the difference. "
-        "Bold: beyond chance."
+        "Bold: beyond chance; where the sets share films, an interval of the difference without 0."
     )
     said = f'<ul class="notes">{said}</ul>' if said else ""
     chart = _section("How they differ", about, said, effects(told["differences"]))

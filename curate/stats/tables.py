@@ -19,7 +19,7 @@ def headline(s: dict[str, Any]) -> str:
     people = "patients unknown" if s["patients"] is None else f"{s['patients']} patients"
     derived = f", {s['derived']} of them derived" if s["derived"] else ""
     faults = f"; {len(s['faults'])} could not be read" if s["faults"] else ""
-    return f"{s['set']}: {s['n']} films{derived} of {people}, {s['labelled']} labelled{faults}"
+    return f"{s['set']}: {s['n']} films of {people}{derived}, {s['labelled']} labelled{faults}"
 
 
 def number(value: float | None, places: int = 1) -> str:
@@ -129,7 +129,7 @@ def difference_table(c: dict[str, Any]) -> Table:
         for d in c["differences"]
     ]
     columns = ("", "groups a", "b", "a", "b", "b - a", "95% interval", "D or V", "95% interval", "chance")
-    title = f"a: {c['a']['set']}; b: {c['b']['set']} (* beyond what chance gives; medians, mean directions, shares)"
+    title = f"a: {c['a']['set']}; b: {c['b']['set']} (* beyond chance; medians, mean directions, shares)"
     return title, columns, rows
 
 
@@ -139,7 +139,8 @@ def notes(c: dict[str, Any]) -> list[str]:
     n = len(c["differences"])
     marked = sum(beyond(d) for d in c["differences"])
     if n:
-        told.append(f"{marked} of {n} measures are beyond chance; if nothing differed, about one in twenty would be")
+        what = "differ by an interval without 0" if c["shared"] else "are beyond chance"
+        told.append(f"{marked} of {n} measures {what}; if nothing differed, about one in twenty would")
     for side in ("a", "b"):
         s = c[side]
         if s["patients"] is None:
