@@ -8,12 +8,13 @@ from typing import Any
 
 import orjson
 
-from curate.errors import UsageError
+from curate.errors import LabelError, UsageError
 from curate.files import digest_bytes, inside, sweep_below, write_atomically
 from curate.formats.normal import FOLDER
 from curate.manifest import Manifest, SampleRow
 from curate.manifest.commit import commit_version, same_step, writing
 from curate.manifest.row import original_digest
+from curate.sample.door import ring
 from curate.sample.image import read_bytes
 from curate.sample.labelfile import load_json, read_labels
 from curate.steps import Step, descends, plain
@@ -48,7 +49,12 @@ def edit(
     if (label is not None) + (points is not None) + remove != 1:
         raise UsageError("edit", "takes one of --label, --points and --remove")
     asked: dict[str, Any] = {"name": "edit", "sample": sample, "annotation": annotation}
-    asked |= {k: v for k, v in (("label", label), ("points", points), ("remove", remove or None)) if v is not None}
+    asked |= {k: v for k, v in (("label", label), ("remove", remove or None)) if v is not None}
+    if points is not None:  # told by its digest: thousands of vertices would drown the head
+        if not isinstance(points, list | tuple):
+            raise LabelError("--points", "is not a list of points [[x, y], ...]")
+        points = ring(points, "--points", annotation).tolist()
+        asked |= {"points": len(points), "outline": digest_bytes(orjson.dumps(points))}
     with writing(manifest.root):
         manifest = Manifest.open(manifest.path)
         parent = manifest.version(source)
@@ -75,7 +81,7 @@ def _change(label: str | None, points: Any, remove: bool) -> Callable[[Entry], l
         return lambda entry: []
     if label is not None:
         return lambda entry: [entry | {"label": label}]
-    return lambda entry: [{k: v for k, v in entry.items() if k != "holes"} | {"points": [list(p) for p in points]}]
+    return lambda entry: [{k: v for k, v in entry.items() if k != "holes"} | {"points": points}]
 
 
 def _rewritten(

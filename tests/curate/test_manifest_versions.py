@@ -200,6 +200,22 @@ def copied(version, folder: Path) -> Manifest:
     return Manifest.open(shutil.copytree(version.root, folder))
 
 
+def test_an_outline_stands_in_the_label_file_not_in_the_head(v1):
+    turn = np.linspace(0, 2 * np.pi, 500, endpoint=False)
+    ring = np.stack([20 + 10 * np.cos(turn), 20 + 10 * np.sin(turn)], 1).tolist()
+    first = edit(reopened(v1), FILM, "Ulna", points=ring)
+    assert first.version.step["points"] == 500
+    assert len(v1.manifest.path.read_bytes()) < 4000
+    assert edit(reopened(v1), FILM, "Ulna", points=ring).existed
+    intact(first.version)
+
+
+@pytest.mark.parametrize("points", [5, [1, 2], "abc", {"x": 1}, [[1, 2], [3, None], [4, 5]], [[0, 0], [1, 1]], []])
+def test_what_is_no_outline_is_one_line(v1, points):
+    with pytest.raises(LabelError, match="--points: "):
+        edit(reopened(v1), FILM, "Ulna", points=points)
+
+
 def test_two_people_s_versions_are_joined(v1, tmp_path):
     theirs = copied(v1, tmp_path / "theirs")
     mine = drop(reopened(v1), samples=[FILM]).version
