@@ -22,11 +22,11 @@ from train.data import collate
 from train.module import Segmenter
 from train.runs import RunFolder
 from train.scores import ScoreRow
-from train.sheets import bars, beside, outlines
+from train.sheets import bars, beside, outlines, smaller
 from train.stack import lightning
 
 SCALARS_EVERY = 10  # steps
-FILMS = 4  # in a picture of predictions
+FILMS, SIDE = 4, 384  # in a picture of predictions, and the most pixels of each: a run logs many
 
 
 def make_loggers(config: Config, folder: RunFolder, name: str, step: int = 0) -> list[Any]:
@@ -129,7 +129,8 @@ def predictions(module: Segmenter, shown: Dataset) -> np.ndarray:
         found = (network(batch["image"].to(module.device).float()) > 0).cpu().numpy()
     network.train(training)
     truth = [np.bitwise_or.reduce(item["planes"], axis=0) for item in items]
-    return beside([outlines(i["image"], t, p) for i, t, p in zip(items, truth, found, strict=True)])
+    drawn = [outlines(i["image"], t, p) for i, t, p in zip(items, truth, found, strict=True)]
+    return beside([smaller(picture, SIDE) for picture in drawn])
 
 
 def log_scores(

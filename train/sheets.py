@@ -45,6 +45,15 @@ def outlines(image: np.ndarray, truth: np.ndarray, found: np.ndarray) -> np.ndar
     return picture
 
 
+def smaller(picture: np.ndarray, side: int) -> np.ndarray:
+    """A picture shrunk until its longer side has so many pixels; a smaller one as it is."""
+    scale = side / max(picture.shape[:2])
+    if scale >= 1:
+        return picture
+    size = (round(picture.shape[1] * scale), round(picture.shape[0] * scale))
+    return cv2.resize(picture, size, interpolation=cv2.INTER_AREA)
+
+
 def beside(pictures: Sequence[np.ndarray]) -> np.ndarray:
     """Pictures of one height in a row, a black line between them: uint8 (h, w, 3)."""
     gap = np.zeros((len(pictures[0]), 2, 3), np.uint8)

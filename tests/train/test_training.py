@@ -81,8 +81,7 @@ def test_it_learns(tiny, settings):
     "more",
     [
         (),
-        ("ema=0.9", "schedule=plateau", "inner=0.3", "evaluate_every=4", "accumulate=2"),
-        ("patch=64", "augment=light", "inner=0.3", "evaluate_every=4"),
+        ("patch=64", "augment=light", "ema=0.9", "schedule=plateau", "inner=0.3", "evaluate_every=4", "accumulate=2"),
     ],
 )
 def test_an_interrupted_run_ends_as_an_undisturbed_one(tiny, settings, more, monkeypatch):
