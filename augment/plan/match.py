@@ -52,8 +52,10 @@ def target_angles(match: str, pool: Pool) -> list[float]:
         UsageError: no film of it shows an orientation, or the file is neither JSON of flags nor such a CSV.
     """
     if match == "test":
-        angles = [pool.angle(r) for r in pool.samples if r.split == "test" and r.is_original]
-        found = [a for a in angles if a is not None]
+        films = [r for r in pool.samples if r.split == "test" and r.is_original]
+        if not films:
+            raise UsageError("--match", "this version has no test films; name a file with the orientations of others")
+        found = [a for a in map(pool.angle, films) if a is not None]
         if not found:
             raise UsageError("--match", "no test film shows where its fingers point; run `curate flag-outliers` first")
         return found

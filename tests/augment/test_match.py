@@ -59,5 +59,8 @@ def test_targets_come_from_the_test_set_or_a_file(tmp_path):
             target_angles(str(flags), pool)
     with pytest.raises(UsageError, match="cannot be read"):
         target_angles(str(tmp_path / "none.json"), pool)
-    with pytest.raises(UsageError, match="flag-outliers"):
+    with pytest.raises(UsageError, match="has no test films"):
         target_angles("test", pool)
+    blind = row_of("t", (9, 9), None)
+    with pytest.raises(UsageError, match="flag-outliers"):
+        target_angles("test", Pool([], lambda _: (), samples=[type(blind)(**{**vars(blind), "split": "test"})]))
