@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -14,7 +15,7 @@ import shapely
 from curate.cli import app
 from curate.errors import UsageError
 from curate.flags.exposure import DETECTOR as EXPOSURE
-from curate.flags.result import FilmFlags
+from curate.flags.result import FilmFlags, Finding
 from curate.flags.rotation import DETECTOR as ROTATION
 from curate.flags.store import save_flags
 from curate.ingest import ingest
@@ -125,13 +126,13 @@ def test_two_films_of_a_patient_are_no_two_witnesses():
 def test_where_nothing_differs_one_in_twenty_is_beyond_chance():
     rng = np.random.default_rng(3)
     found = 0
-    for k in range(200):
+    for k in range(100):
         who = rng.normal(50, 10, 24)
         values = who.repeat(2) + rng.normal(0, 3, 48)
         groups = [f"p{i // 2}" for i in range(48)]
         a, b = aged("a", values[:20], groups[:20]), aged("b", values[20:], groups[20:], start=99)
         found += beyond(line(a, b, rounds=100, seed=k))
-    assert 1 <= found <= 22  # 10 expected; binomial 99.9% range
+    assert 1 <= found <= 13  # 5 expected; 99% range of the binomial
 
 
 def test_the_same_films_in_both_sets_have_no_chance_level():
@@ -143,7 +144,7 @@ def test_the_same_films_in_both_sets_have_no_chance_level():
     assert any("in both sets" in note for note in notes(told))
 
 
-def test_little_is_said_of_little(version):
+def test_little_is_said_of_little():
     assert differences(aged("a", [1, 2]), aged("b", range(9), start=50)) == []  # two patients are no set
     assert spread([]) == {"n": 0, **dict.fromkeys(("mean", "p5", "p25", "median", "p75", "p95"))}
     empty = summarise(FilmSet("nothing", ("a",), []))
@@ -204,7 +205,9 @@ def test_stored_answers_count_only_for_the_same_bytes(mixed):
     assert all(f.exposure["middle"] != 50.0 for f in a.films)
 
 
-def test_versions_folders_and_other_manifests(mixed, tmp_path, capsys):
+def test_versions_folders_and_other_manifests(mixed, tmp_path, capsys, monkeypatch):
+    looking = replace(ROTATION, look=lambda film: Finding(0.1, "", None, {"fingers_deg": 10.0}))
+    monkeypatch.setattr("curate.stats.sets.TURNED", looking)  # the network takes its time and has tests of its own
     keep(mixed)
     resplit(Manifest.open(mixed.root), 2, seed=5)
     mixed = Manifest.open(mixed.root).version("v1")
@@ -227,6 +230,7 @@ def test_versions_folders_and_other_manifests(mixed, tmp_path, capsys):
     assert done == 2  # one file could not be read, and is named
     assert "broken.png" in error
     assert (told["b"]["n"], told["b"]["patients"], told["b"]["labelled"]) == (3, None, 0)
+    assert (told["b"]["orientation"]["by_picture"], told["b"]["orientation"]["mean_deg"]) == (3, 10.0)
     assert {"what", "kind", "a", "b", "distance", "distance_ci", "chance", "shift", "shift_ci"} <= set(
         told["differences"][0]
     )
