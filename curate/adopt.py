@@ -155,6 +155,6 @@ def _copied(version: Version, manifest: Manifest, relative: str | None, place: s
     if digest_file(source) != digest:
         raise ManifestError(source, "is not as its manifest says")
     sweep_temporary(target.parent, target.name)
-    write_atomically(target, source.read_bytes())
+    write_atomically(target, source.read_bytes(), durable=True)
     shutil.copystat(source, target)
     return True

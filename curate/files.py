@@ -6,6 +6,7 @@ import contextlib
 import glob
 import hashlib
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from curate.errors import ManifestError, WriteError
@@ -63,6 +64,29 @@ def write_atomically(path: Path, data: bytes, durable: bool = False) -> None:
         with contextlib.suppress(OSError):
             temporary.unlink()
         raise WriteError(path, f"cannot be written: {error.strerror or error}") from None
+
+
+def sync_files(paths: Iterable[Path]) -> None:
+    """Wait until files that were renamed into their places are on the disk, and the folders that name them.
+
+    All at once, after the last was written: the system has put most of them there by then, and the rest costs little.
+
+    Raises:
+        WriteError: the disk says that it has not kept one.
+    """
+    folders = set()
+    for path in paths:
+        try:
+            handle = os.open(path, os.O_RDWR)
+            try:
+                os.fsync(handle)
+            finally:
+                os.close(handle)
+        except OSError as error:
+            raise WriteError(path, f"cannot be written: {error.strerror or error}") from None
+        folders.add(path.parent)
+    for folder in sorted(folders):
+        sync_folder(folder)
 
 
 def sweep_temporary(folder: Path, name: str | None = None) -> None:

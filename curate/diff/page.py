@@ -46,11 +46,11 @@ def diff_page(difference: Difference, a: Version, b: Version) -> str:
         by_sample.setdefault(change.id, []).append(change)
     if by_sample:
         parts.append('<h2>Changed annotations</h2><p><span class="was">before</span>, <span class="is">after</span>')
-        parts.append(f"; {len(by_sample)} samples, the most changed first</p>")
+        parts.append(f"; {len(by_sample)} sample{'s' * (len(by_sample) != 1)}, the most changed first</p>")
         parts += [_changed(sample, found, readers) for sample, found in list(by_sample.items())[:SHOWN]]
     for name, ids, reader in (("added", difference.added, readers[1]), ("removed", difference.removed, readers[0])):
         if ids:
-            parts.append(f"<h2>{len(ids)} samples {name}</h2>")
+            parts.append(f"<h2>{len(ids)} sample{'s' * (len(ids) != 1)} {name}</h2>")
             parts += [_figure(reader, i, i) for i in ids[:SHOWN]]
     if difference.rows:
         parts.append("<h2>Other facts</h2><table><tr><th>sample<th>what<th>before<th>after")

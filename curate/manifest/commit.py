@@ -1,8 +1,8 @@
 """Naming a version: all of it or nothing.
 
-Order of writes: the split's table, the version's table, then the head, each through a temporary file and one rename,
-each on disk before the next. Only the head names anything, so a crash at any point leaves the old manifest and at
-most an unnamed file, which the next run writes again.
+Order of writes: the files of samples, the split's table, the version's table, then the head, each through a temporary
+file and one rename, each on disk before the next. Only the head names anything, so a crash at any point leaves the old
+manifest and at most unnamed files, which the next run writes again.
 """
 
 from __future__ import annotations
@@ -23,13 +23,16 @@ import orjson
 import pyarrow as pa
 
 from curate.errors import LockedError, ManifestError
-from curate.files import digest_bytes, inside, sweep_temporary, write_atomically
+from curate.files import digest_bytes, inside, sweep_temporary, sync_files, write_atomically
 from curate.manifest.head import NAME, PENDING, TABLES, head_bytes
 from curate.manifest.row import SampleRow
 from curate.manifest.splits import TEST, split_bytes
 from curate.manifest.store import Manifest, Version, count_samples
 from curate.manifest.table import to_bytes, to_table
 from curate.software import versions_of_libraries
+
+OWN = ("derived/", f"{TABLES}/")
+"""Folders in which every file was written by carpus."""
 
 WAY_OUT = f"wait for it or stop it (the lock ends with its process; if its machine is gone, delete {TABLES}/.lock)"
 
@@ -112,6 +115,14 @@ def _head_or_new(root: Path, name: str | None, classes: Sequence[str]) -> dict[s
     return {"carpus": 1, "name": name or root.name, "classes": list(classes), "splits": {}, "versions": {}}
 
 
+def _own_files(root: Path, put: Sequence[SampleRow]) -> Iterator[Path]:
+    """The files that carpus wrote for some rows: a name is given to nothing that a power cut could take away."""
+    for row in put:
+        for relative in (row.image, row.labels):
+            if relative is not None and relative.startswith(OWN) and (root / relative).is_file():
+                yield inside(root, relative)
+
+
 def commit_version(
     root: Path,
     *,
@@ -155,6 +166,7 @@ def commit_version(
         head["splits"][split] = entry
     else:
         split = parent.split
+    sync_files(_own_files(root, put))
     table = to_table(put, drop)
     data = to_bytes(table)
     file = f"{TABLES}/{name}.parquet"
