@@ -42,7 +42,7 @@ def killed(
 
 
 def kills(context, name: str, folder: Path, count: int) -> int:
-    """Kill a command ``count`` times: half of them at a random time, half in a random operation on a file."""
+    """Kill a command ``count`` times: one in four at a random time, the others in a random operation on a file."""
     command = COMMANDS[name]
     around = Around.of(command, folder)
     timed = shutil.copytree(around.place, folder / "timed/data")
@@ -53,7 +53,7 @@ def kills(context, name: str, folder: Path, count: int) -> int:
     met = 0
     for k in range(count):
         work = shutil.copytree(around.place, folder / "work/data")
-        when = {"seconds": rng.uniform(0, took)} if k % 2 else {"at": int(rng.integers(around.operations))}
+        when = {"seconds": rng.uniform(0, took)} if k % 4 == 1 else {"at": int(rng.integers(around.operations))}
         met += killed(command, around, work, partial(run_killed, context, name, **when), 2 if k % 4 == 0 else 1)
         shutil.rmtree(work.parent)
     return met
