@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import orjson
+import pyarrow.compute as pc
 
 from curate.errors import UsageError
 from curate.files import digest_bytes
@@ -65,14 +66,16 @@ def drop(
             asked["also_evaluation"] = True
         if reviewed:
             asked["reviewed"] = True
-        wanted = {parent.row(s).id for s in samples}
-        for row in parent.samples:
-            if {*(() if reviewed else row.tags), *flags.get(row.id, ())} & {*flag_names}:
-                wanted.add(row.id)
-        gone = {r.id for r in parent.samples if not r.is_original and descends(parent, r.id, wanted)}
-        films = {i for i in wanted if parent.by_id[i].is_original}
+        asked_for = {i for i, names in flags.items() if {*names} & {*flag_names}} | {*samples}
+        rows = parent.pick(asked_for | (set() if reviewed else _tagged(parent, {*flag_names})))
+        for sample in samples:
+            if sample not in rows:
+                raise UsageError(sample, f"is no sample of {parent.name}")
+        wanted = set(rows)
+        films = {i for i in wanted if rows[i].is_original}
+        gone = parent.descendants(wanted) | (wanted - films)
         gone |= {i for i in films if also_evaluation}
-        held = sorted(i for i in films - gone if EVALUATION_ONLY not in parent.by_id[i].tags)
+        held = sorted(i for i in films - gone if EVALUATION_ONLY not in rows[i].tags)
         if not gone and not held:
             if source is None and dict(parent.step).items() >= plain(asked).items():
                 return Step(parent, existed=True)
@@ -89,10 +92,18 @@ def drop(
             name=name or manifest.next_name(),
             parent=parent,
             step=step,
-            put=[parent.by_id[i].with_tags(EVALUATION_ONLY) for i in held],
+            put=[rows[i].with_tags(EVALUATION_ONLY) for i in held],
             drop=sorted(gone),
         )
     return Step(version, existed=False, samples=tuple(sorted(films)))
+
+
+def _tagged(version: Version, names: set[str]) -> set[str]:
+    """Samples that have one of these tags."""
+    table = version.table(["tags"])
+    table = table.filter(pc.greater(pc.list_value_length(table["tags"]), 0))
+    pairs = zip(table["id"].to_pylist(), table["tags"].to_pylist(), strict=True)
+    return {sample for sample, tags in pairs if names.intersection(tags)}
 
 
 def descends(version: Version, sample: str, roots: set[str]) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +17,7 @@ from curate.files import inside
 from curate.manifest.head import TABLES, find_manifest, read_head
 from curate.manifest.row import SampleRow
 from curate.manifest.splits import TEST, read_split
-from curate.manifest.table import read_table, rows_of
+from curate.manifest.table import read_rows, read_table, rows_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -137,6 +137,35 @@ class Version:
                 known = Version(self.manifest, other, self.manifest.head["versions"][other], self.verify).known
                 rows = known | rows
         return rows
+
+    def pick(self, samples: Iterable[str]) -> dict[str, SampleRow]:
+        """Some samples by id, without making objects of the others; ids that this version has not are left out."""
+        wanted, found = set(samples), {}
+        for version in self.chain():
+            info = version.entry["table"]
+            path, ids = inside(self.root, info["file"]), pa.array(sorted(wanted), pa.string())
+            table = read_rows(path, info["digest"] if self.verify else None, ids)
+            wanted -= set(table["id"].to_pylist())
+            found.update((r.id, r) for r in rows_of(table, self.fold_of))
+            if not wanted:
+                break
+        return found
+
+    def descendants(self, roots: Iterable[str]) -> set[str]:
+        """Ids of this version's children that were made from one of some samples, or from a child of it."""
+        parents: dict[str, Sequence[str]] = {}
+        here = set()
+        for version in reversed(self.chain()):
+            table = version.own_table(["op", "id", "parents"], pages_only=True)
+            gone = table.filter(pc.equal(table["op"], "drop"))["id"].to_pylist()
+            table = table.filter(pc.greater(pc.list_value_length(table["parents"]), 0))
+            here = here.difference(gone).union(table["id"].to_pylist())
+            parents.update(zip(table["id"].to_pylist(), table["parents"].to_pylist(), strict=True))
+        found, size = set(roots), -1
+        while size != len(found):
+            size = len(found)
+            found.update(i for i, above in parents.items() if i not in found and not found.isdisjoint(above))
+        return found & here
 
     @property
     def root(self) -> Path:

@@ -102,14 +102,30 @@ def read_table(
                 )
         else:
             data = _checked(path, digest)
-            # no threads: a pool still winding down when a short command exits can abort the process
-            table = pq.read_table(pa.BufferReader(data), columns=wanted, use_threads=False, pre_buffer=False)
+            # no threads, and not pq.read_table, which starts one all the same: a pool still winding down when a short
+            # command exits can abort the process
+            table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns=wanted, use_threads=False)
     except (pa.ArrowException, OSError) as error:
         raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
     expected = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])
     if not table.schema.equals(expected):
         raise ManifestError(path, "table has other columns than this version of carpus writes")
     return table
+
+
+def read_rows(path: Path, digest: str | None, ids: pa.Array) -> pa.Table:
+    """The rows of some samples, whole; the rest of the table is passed by a piece at a time and never held.
+
+    Raises:
+        ManifestError: as ``read_table``.
+    """
+    source = pa.BufferReader(_checked(path, digest))
+    try:
+        pieces = pq.ParquetFile(source, pre_buffer=False).iter_batches(batch_size=1 << 16, use_threads=False)
+        kept = [piece.filter(pc.is_in(piece["id"], ids)) for piece in pieces]
+        return pa.Table.from_batches(kept, SCHEMA)
+    except (pa.ArrowException, OSError) as error:
+        raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
 
 
 def _checked(path: Path, digest: str | None) -> bytes:
