@@ -118,6 +118,16 @@ def test_trials_are_scored_on_the_inner_split_alone(tiny, settings):
     assert not list((tiny / "runs/tune").rglob("resume.ckpt"))
 
 
+@pytest.mark.long
+def test_a_hopeless_trial_stops_early(tiny, settings, monkeypatch):
+    monkeypatch.setattr(optuna.Trial, "should_prune", lambda trial: trial.number > 0)
+    path = _file(tiny, settings, "steps: 6", "inner: 0.3", "evaluate_every: 2", "tune: {lr: [1e-3, 1e-2]}")
+    (found,) = _study(tiny, path, 2, versions=("v2",))
+    assert (found.trials, found.pruned) == (2, 1)
+    assert found.steps == 6 + 2
+    assert not list((tiny / "runs/tune").rglob("resume.ckpt"))
+
+
 def test_bad_spaces_and_storages_are_one_line(tiny, settings, pretended):
     for line, said in (
         ("tune: {stepz: [1]}", "no option is called 'stepz'"),

@@ -271,16 +271,19 @@ def test_two_processes_share_the_draws(tiny, settings):
     import sys
 
     words = ["--manifest", "v2", "--seeds", "1", "--data", str(tiny), "--json"]
-    for setting in (*settings, "steps=6", "devices=2", "batch=2", "checkpoint_every=3"):
+    settings = [*settings, "steps=6", "inner=0.3", "evaluate_every=3"]
+    for setting in (*settings, "devices=2", "batch=2", "loggers=[tensorboard]"):
         words += ["--set", setting]
     root = Path(__file__).parents[2]
     command = [sys.executable, "-m", "train", *words]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=root)
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
-    alone = _fit(tiny, [*settings, "steps=6", "checkpoint_every=3"], runs=tiny / "alone")
+    alone = _fit(tiny, settings, runs=tiny / "alone")
     assert (found["steps"], found["epochs"]) == (6, alone.record["epochs"])
     folder = RunFolder(Path(found["runs"][0]))
+    assert len((folder.path / "inner.csv").read_text().splitlines()) == 1 + 2 * 4
+    assert len(list((folder.path / "tensorboard").glob("events*"))) == 2  # of the training, and of the scores
     ours, theirs = _weights(folder), _weights(alone.folder)
     moved = [name for name in ours if ours[name].is_floating_point() and not torch.equal(ours[name], theirs[name])]
     assert moved, "batch norm saw half the batch"
