@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import shapely
 
 from curate.errors import CarpusError
 from curate.files import write_atomically
@@ -41,6 +42,8 @@ figcaption b{color:var(--ink);font-variant-numeric:tabular-nums}
 .where{fill:none;stroke:var(--box);stroke-width:2;vector-effect:non-scaling-stroke}
 .halo{fill:none;stroke:rgba(0,0,0,.65);stroke-width:4;vector-effect:non-scaling-stroke}
 .bones path{fill:transparent;stroke-width:1.2;vector-effect:non-scaling-stroke;fill-rule:evenodd}
+.names{display:none}figure:target .names{display:inline}
+.names text{fill:#fff;stroke:rgba(0,0,0,.75);stroke-width:.25em;paint-order:stroke;text-anchor:middle}
 #marks:not(:checked)~main .marks{display:none}
 .back{display:none}
 figure:target{position:fixed;inset:0;z-index:3;display:flex;flex-direction:column;border:0;border-radius:0}
@@ -137,15 +140,19 @@ class _Films:
         )
 
     def _marks(self, item: Item) -> str:
-        """The box of the evidence; of a flag on labels the outlines as well."""
-        flag, marks = item.raised.flag, ""
+        """The box of the evidence; of a flag on labels the outlines as well, with the names of those in the box."""
+        flag, marks, names = item.raised.flag, "", ""
         if flag.name.startswith("label-"):
-            tolerance = max(item.row.width, item.row.height) / EDGE
-            for k, a in enumerate(self._reader.annotations(item.row.id)):
-                colour = f"hsl({k * 222.5 % 360:.0f} 90% 62%)"
-                line = svg_path(a, tolerance, places=0)
+            pixel = max(item.row.width, item.row.height) / EDGE
+            box = None if flag.where is None else shapely.box(*flag.where)
+            for a in self._reader.annotations(item.row.id):
+                k = self._version.classes.index(a.label)
+                colour, line = f"hsl({k * 222.5 % 360:.0f} 90% 62%)", svg_path(a, pixel, places=0)
                 marks += f'<path d="{line}" stroke="{colour}"><title>{escape(a.label)}</title></path>'
-            marks = f'<g class="bones">{marks}</g>'
+                inside = a.geometry.representative_point()
+                if box is not None and box.contains(inside):
+                    names += f'<text x="{inside.x:.0f}" y="{inside.y:.0f}">{escape(a.label)}</text>'
+            marks = f'<g class="bones">{marks}</g><g class="names" font-size="{8 * pixel:.0f}">{names}</g>'
         if flag.where is not None:
             x0, y0, x1, y1 = flag.where
             box = f'x="{x0:.1f}" y="{y0:.1f}" width="{max(x1 - x0, 1):.1f}" height="{max(y1 - y0, 1):.1f}"'

@@ -22,7 +22,17 @@ class Stage {
     this.root.append(make("p", { class: "fault" }, text));
   }
 
-  set(x, y, w, h) { this.view = [x, y, w, h]; this.svg.setAttribute("viewBox", this.view.join(" ")); }
+  set(x, y, w, h) {
+    this.view = [x, y, w, h];
+    this.svg.setAttribute("viewBox", this.view.join(" "));
+    this.letters();
+  }
+
+  // Names keep their size on the screen however near one looks.
+  letters() {
+    const box = this.svg.getBoundingClientRect(), [, , w, h] = this.view;
+    if (box.width) this.bones.style.fontSize = `${12 * Math.max(w / box.width, h / box.height)}px`;
+  }
 
   whole() { this.set(-0.5, -0.5, this.film.w, this.film.h); this.near = false; }
 
@@ -66,10 +76,13 @@ class Stage {
 
   async outlines(on) {
     this.bones.style.display = on ? "" : "none";
+    this.letters();
     if (!on || this.asked || !this.film.labelled) return;
     this.asked = true;
     try {
-      this.bones.append(...polygons(await this.ask(`outlines/${this.number}`), this.classes));
+      const shapes = await this.ask(`outlines/${this.number}`);
+      const names = shapes.map(({ label, at: [x, y] }) => make("text", { x, y }, label));
+      this.bones.append(...polygons(shapes, this.classes), ...names);
     } catch (error) {
       this.root.append(make("p", { class: "fault" }, error.message));
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
+from typing import Any
 
 import cv2
 import numpy as np
@@ -65,8 +66,9 @@ class Pictures:
             gray = self._reader.image(sample, min(1.0, FULL / max(_size(self._version, sample))))
         return encode_png(np.ascontiguousarray(gray))
 
-    def outlines(self, sample: str, coarse: bool = False) -> list[dict[str, str]]:
-        """The film's labels as ``{label, path}``, paths in SVG's words and the film's own pixels.
+    def outlines(self, sample: str, coarse: bool = False) -> list[dict[str, Any]]:
+        """The film's labels as ``{label, path, at}``: paths in SVG's words and the film's own pixels, and a point
+        inside for the name.
 
         Args:
             coarse: as a small picture shows them.
@@ -79,8 +81,12 @@ class Pictures:
                 self._reader, self._asked = SampleReader(self._version, cache_mb=self._films_mb), 0
             self._asked += 1
             annotations = self._reader.annotations(sample)
-        tolerance = max(_size(self._version, sample)) / THUMB if coarse else TOLERANCE
-        return [{"label": a.label, "path": svg_path(a, tolerance, places=0 if coarse else 1)} for a in annotations]
+        tolerance, places = (max(_size(self._version, sample)) / THUMB, 0) if coarse else (TOLERANCE, 1)
+        inside = [max(a.parts, key=lambda part: part.area).representative_point() for a in annotations]
+        return [
+            {"label": a.label, "path": svg_path(a, tolerance, places), "at": [round(p.x, 1), round(p.y, 1)]}
+            for a, p in zip(annotations, inside, strict=True)
+        ]
 
 
 def _size(version: Version, sample: str) -> tuple[int, int]:

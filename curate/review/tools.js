@@ -2,7 +2,7 @@
 export const MARKS = { accepted: "✓", rejected: "✕", undecided: "·" };
 
 export function make(tag, about = {}, ...inside) {
-  const svg = ["svg", "rect", "path", "g", "image", "title"].includes(tag);
+  const svg = ["svg", "rect", "path", "g", "image", "title", "text"].includes(tag);
   const element = svg ? document.createElementNS("http://www.w3.org/2000/svg", tag) : document.createElement(tag);
   for (const [key, value] of Object.entries(about)) if (value !== null) element.setAttribute(key, value);
   element.append(...inside);

@@ -149,6 +149,14 @@ def test_the_page_to_send_round(nasty, tmp_path):
         write_export(nasty, tmp_path / "out.html", ["cast"])
 
 
+def test_flags_on_labels_show_the_labels(version, tmp_path):
+    put_flags(version, {"label-swapped": [version.samples[0].id]})
+    write_export(version, tmp_path / "out.html")
+    text = (tmp_path / "out.html").read_text()
+    assert [text.count(f"<title>{bone}</title>") for bone in ("Radius", "Ulna", "Scaphoid")] == [1, 1, 1]
+    assert re.findall(r"<text [^>]*>(.*?)</text>", text) == ["Scaphoid"]  # the one that lies in the box
+
+
 def test_the_page_to_send_round_is_bounded(nasty, tmp_path, monkeypatch):
     monkeypatch.setattr(export, "MOST_BYTES", 7000)
     told = write_export(nasty, tmp_path / "out.html")

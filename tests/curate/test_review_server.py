@@ -101,6 +101,7 @@ def test_what_the_page_needs(client):
     shapes = json.loads(client.ask("outlines/2")[1])
     assert {s["label"] for s in shapes} == {"Radius", "Ulna", "Scaphoid", "finger-7"}
     assert all(s["path"].startswith("M") for s in shapes)
+    assert all(0 < v < 96 for s in shapes for v in s["at"])
     assert len(client.ask("sketch/2")[1]) <= len(client.ask("outlines/2")[1])
 
 
