@@ -40,11 +40,15 @@ def pyod(data: Path, odd: dict[str, dict[str, bool]]) -> dict[str, float]:
 
 
 def cleanvision(data: Path) -> dict[str, int]:
-    """Check -> films that cleanvision raises it on; empty where cleanvision is not installed."""
+    """Check -> films that cleanvision raises it on; empty where cleanvision is not installed.
+
+    It is shown whole files only: a truncated one ends its run with an error.
+    """
     if importlib.util.find_spec("cleanvision") is None:
         return {}
     from cleanvision import Imagelab
 
-    lab = Imagelab(data_path=str(data))
-    lab.find_issues(verbose=False)
+    films = [f for f in films_from_folder(data) if f.fault is None and not f.header.truncated]
+    lab = Imagelab(filepaths=[str(f.path) for f in films])
+    lab.find_issues(n_jobs=1, verbose=False)
     return {row.issue_type: int(row.num_images) for row in lab.issue_summary.itertuples()}
