@@ -224,6 +224,9 @@ def rebuild(
         print_json(result.to_dict())
         return int(differs)
     say(f"{version}: {result.present} files were there, {result.made} samples made again")
+    for what, ids in (("were missing", result.missing), ("had other bytes", result.damaged)):
+        if ids:
+            say(f"{what}: {', '.join(ids[:8])}{f' and {len(ids) - 8} more (--json)' if len(ids) > 8 else ''}")
     if result.pixels_differ:
         say(f"other pixels than the manifest names: {len(result.pixels_differ)}, such as {result.pixels_differ[0]}")
     if result.bytes_differ:

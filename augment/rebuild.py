@@ -20,6 +20,7 @@ class Rebuilt:
 
     Attributes:
         present: children whose files were there, byte for byte. made: made again.
+        missing, damaged: ids of those made again, whose files were not there, or there with other bytes.
         pixels_differ: ids whose pixels are not those that the manifest names.
         bytes_differ: ids with the same pixels and labels in other bytes, or whose label files differ.
         libraries: name -> (then, now), for each library of another version than when the version was made.
@@ -27,6 +28,8 @@ class Rebuilt:
 
     present: int = 0
     made: int = 0
+    missing: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
     pixels_differ: list[str] = field(default_factory=list)
     bytes_differ: list[str] = field(default_factory=list)
     libraries: dict[str, tuple[str, str]] = field(default_factory=dict)
@@ -70,6 +73,8 @@ def rebuild(
             if _intact(version.root, name, (row.file, row.label_file)):
                 result.present += 1
             else:
+                there = all((version.root / n).is_file() for n in name)
+                (result.damaged if there else result.missing).append(row.id)
                 missing.append(row)
                 names.append(name)
         rows = {r.id: r for r in missing}

@@ -12,6 +12,7 @@ from shapely.geometry import box
 
 from augment.make import make_version
 from augment.plan.mosaic import Mosaic
+from augment.rebuild import rebuild
 from curate.diff import diff_versions
 from curate.diff.page import diff_page
 from curate.diff.polygons import changes
@@ -350,3 +351,13 @@ def test_twins_on_two_sides_are_told(v1, tmp_path):
 def test_the_lock_says_who_and_the_way_out(v1):
     with writing(v1.root), pytest.raises(LockedError, match=r"process \d+ on .*since .*wait for it or stop it"):
         tag(v1.manifest, "x")
+
+
+def test_a_rebuild_names_what_was_missing_and_what_was_damaged(v1):
+    version = mosaics(v1)
+    gone, damaged, *_ = [r for r in version.samples if not r.is_original]
+    (v1.root / gone.image).unlink()
+    (v1.root / damaged.labels).write_bytes(b"{}")
+    done = rebuild(version)
+    assert (done.present, done.missing, done.damaged, done.bytes_differ) == (2, [gone.id], [damaged.id], [])
+    intact(version)

@@ -36,7 +36,7 @@ def small_png() -> bytes:
 
 def index_png() -> bytes:
     """A good mask of indices 0 to 2 with a palette."""
-    picture = PillowImage.fromarray((GREY % 3).astype(np.uint8), "P")
+    picture = PillowImage.fromarray((GREY // 40 % 3).astype(np.uint8), "P")
     picture.putpalette([0, 0, 0, 200, 0, 0, 0, 200, 0])
     return _pillow(picture, "PNG")
 
