@@ -235,7 +235,7 @@ def drop(
         say(f"{version.name} is already this step; nothing to do")
     else:
         if decided.get("rejected") and not reviewed:
-            say(f"{decided['rejected']} flags were rejected in review and do not count")
+            say(f"flags rejected in review, which do not count: {decided['rejected']}")
         where = "altogether" if also_evaluation else "from training; they stay evaluation films"
         say(f"{version.name}: {version.step['dropped']} films of {version.parent} dropped {where}")
         if version.step["children"]:
