@@ -100,7 +100,7 @@ def main() -> None:
     spread = first.mean(1).std(0, ddof=1)
     put_between(options.out, BEGIN, END, [
         f"{len(first)} runs of A (mean Dice {first.mean():.3f}) and {len(second)} of B ({second.mean():.3f}), "
-        f"{first.shape[1]} patients, {first.shape[2]} bones.",
+        f"{first.shape[1]} patients, {first.shape[2]} bones, {100 * np.mean(first == 0):.0f}% of them missed.",
         f"The median SD of a bone's mean Dice over A's runs is {np.median(spread):.4f}, the median true difference "
         f"{np.median(truth):+.4f}.", standard_errors(options.reports, options.resampled), "", *lines,
     ])  # fmt: skip

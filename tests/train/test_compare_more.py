@@ -345,3 +345,13 @@ def test_a_training_in_both_arms_is_pointed_out(arms, tmp_path, capsys):
     assert any("same scores to the last digit" in note for note in compare_runs(arms[0], other).notes)
     assert main(["diff", str(arms[0]), str(arms[0])]) == 2
     assert "an arm does not differ from itself" in capsys.readouterr().err
+
+
+def test_a_bone_that_some_trainings_lose_is_pointed_out(arms, tmp_path):
+    other = shutil.copytree(arms[1], tmp_path / "other")
+    path = other / "fold0-seed1/scores.csv"
+    path.write_text(re.sub(r"(Ulna,1,)\d\.\d+", r"\g<1>0.0", path.read_text()))
+    told = [note for note in compare_runs(arms[0], other).notes if "some trainings miss" in note]
+    assert len(told) == 1
+    assert "(Ulna)" in told[0]
+    assert not any("some trainings miss" in note for note in compare_runs(*arms[:2]).notes)

@@ -27,6 +27,7 @@ from train.compare.tables import Patients, bounded, estimate, macro, ordered_lik
 
 TIE = 0.001
 _MOST_BONES = 3
+_ENOUGH_SEEDS = 5
 #: Facts of a run that the report sets side by side, in this order.
 FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "nsd_tolerance",
          "nsd_tolerance_mm", "device")  # fmt: skip
@@ -85,6 +86,7 @@ def compare_arms(
     scores = {m: (first.scores[m], ordered_like(first, second, m)) for m in first.scores}
     if any(np.array_equal(x, y, equal_nan=True) for x in scores["dice"][0] for y in scores["dice"][1]):
         notes.append("a run of A and one of B have the same scores to the last digit: is it one training in both arms?")
+    notes += _lost_notes(scores["dice"], first.present, first.classes)
     patients = Patients(first.groups, first.fold_of)
     if len(patients.names) == 1:
         notes.append("a single patient: no interval and no verdict, whatever the number of films")
@@ -144,6 +146,24 @@ def _seed_notes(first: Arm, second: Arm) -> list[str]:
     if len(first.seeds) != len(second.seeds):
         return ["other numbers of seeds in the arms: their seeds are taken to vary alike"]
     return []
+
+
+def _lost_notes(dice: tuple[np.ndarray, np.ndarray], present: np.ndarray, classes: Sequence[str]) -> list[str]:
+    """Bones that some trainings of an arm lose and others find: few seeds can then agree by chance."""
+    if min(map(len, dice)) >= _ENOUGH_SEEDS:
+        return []
+    lost = []
+    for k, name in enumerate(classes):
+        shares = [(arm[:, present[:, k], k] == 0).mean(axis=1) for arm in dice if present[:, k].any()]
+        if any(share.max() - share.min() > 0.5 for share in shares):
+            lost.append(name)
+    if not lost:
+        return []
+    more = f" and {len(lost) - _MOST_BONES} more" if len(lost) > _MOST_BONES else ""
+    return [
+        f"some trainings miss a bone on most films that others of the same arm find ({', '.join(lost[:_MOST_BONES])}"
+        f"{more}): seeds can agree by chance there; believe no verdict on it from fewer than {_ENOUGH_SEEDS}"
+    ]
 
 
 def _line(
