@@ -10,8 +10,7 @@ from pathlib import Path
 
 import cv2
 
-from benchmarks.flags import labels, others, phantoms, real, speed, twins
-from benchmarks.flags.halves import LEARNT
+from benchmarks.flags import judged, labels, others, phantoms, real, speed, twins
 from benchmarks.flags.scores import HEADER, Result
 from benchmarks.flags.sheet import sheet
 from curate.flags import Film
@@ -22,10 +21,11 @@ def _say(text: str) -> None:
 
 
 def _picture(data: Path, results: list[Result], said: dict, out: Path) -> None:
-    """Missed films and false alarms of the reported half, on one sheet."""
+    """Films missed, and false alarms, of the heads that had not learnt from them; on one sheet. Boxes are those of the
+    heads that ship."""
     entries = []
     for r in results:
-        if r.where != "reported half":
+        if r.where != judged.WHERE["fold"]:
             continue
         for kind, names in (("missed", r.missed), ("false alarm", r.false)):
             for name in names:
@@ -48,14 +48,14 @@ def main() -> None:
     args = parser.parse_args()
     args.out.mkdir(parents=True, exist_ok=True)
     found = real.run(args.data / "radiographs", _say)
-    results = real.results(found)
+    results = [*judged.results(*judged.load()), *real.results(found)]
     results += twins.results(args.data, _say)
     planted, kinds = labels.results(args.data, args.planted, _say)
     results += planted
     if args.phantoms:
         with tempfile.TemporaryDirectory() as folder:
             results += phantoms.results(Path(folder), args.phantoms, 768, _say)
-    turned = {"reported half": real.orientation(found, 1 - LEARNT), "all films": real.orientation(found)}
+    turned = judged.orientation(judged.load()[0])
     odd = real.truths(found)
     baseline = {
         "pyod": others.pyod(args.data / "radiographs", odd),
@@ -65,8 +65,7 @@ def main() -> None:
     print(HEADER)
     print("\n".join(r.row() for r in results))
     for where, o in turned.items():
-        figures = f"n {o.n}, median error {o.median:.1f}, 90% under {o.p90:.1f} degrees"
-        print(f"fingers_deg      {where:<26} {figures}; wrong quadrant {o.wrong}")
+        print(f"fingers_deg      {where:<26} {o.row()}")
     print(labels.table(kinds))
     for name, values in baseline.items():
         print(f"{name}: {values or 'not installed (pip install ' + name + ')'}")

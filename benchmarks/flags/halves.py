@@ -7,9 +7,6 @@ from pathlib import Path
 
 from benchmarks.flags.marks import Marked, load_marked, split_half
 
-LEARNT = 0
-"""The half on which networks learn and thresholds are set; the other is reported."""
-
 
 def halves_of(data: Path, work: int = 640) -> tuple[list[Marked], dict[str, dict[str, str]], dict[str, int]]:
     """The marked films, the rows of their tags by name, and the half of each."""

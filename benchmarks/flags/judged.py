@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -10,18 +11,23 @@ import numpy as np
 from benchmarks.flags.halves import halves_of
 from benchmarks.flags.marks import Marked, fingers_degrees
 from benchmarks.flags.pictures import folds_of
-from benchmarks.flags.real import Real, truths
+from benchmarks.flags.real import Orientation, Real, truths
 from benchmarks.flags.sample import THINGS
-from benchmarks.flags.scores import HEADER, Case, judge
+from benchmarks.flags.scores import HEADER, Case, Result, judge
+from curate.flags import Film
 from curate.flags.heads import WHOLE, say
 from curate.flags.perception import TURNS, joined, turned
-from curate.sample.image import decode, read_bytes
 
 ALARMS = 0.02
 """Share of films without a thing that may be flagged."""
 
-FLAGS = {**{name: name for name in (*THINGS, *WHOLE)}, "bent": "bent-finger"}
-"""What a head says -> the flag that comes of it."""
+FLAGS = {name: {"bent": "bent-finger"}.get(name, name) for name in (*THINGS, *WHOLE) if name != "inverted"}
+"""What a head says -> the flag that comes of it, where the flag has a threshold of its own."""
+
+WHERE = {"half": "other half", "fold": "left-out fold"}
+
+KEPT = Path(__file__).with_name("judged.json")
+"""What was said of the shared films by heads that had not learnt from them; written by ``benchmarks.flags.learn``."""
 
 Heads = Mapping[str, np.ndarray]
 
@@ -36,8 +42,7 @@ def look(
     told = truths(Real({f.name: f for f in films}, rows, half, {}))
     cases = []
     for number, film in enumerate(films):
-        path = data / film.name
-        gray = decode(read_bytes(path), path, allow_truncated=True).gray
+        gray = Film(film.name, film.name, data / film.name).gray
         gray = 255 - gray if told["inverted"][film.name] else gray
         seen, negative = [turned(gray, turn) for turn in range(TURNS)], turned(255 - gray, 0)
         case = {
@@ -51,7 +56,11 @@ def look(
             right = float(said[0].whole[0] - say(weights, negative).whole[0]) / 2
             whole = joined(gray.shape, said, right)
             logits = {n: whole.strongest(n) for n in THINGS} | whole.whole
-            case[kind] = {"logits": logits, "fingers_deg": whole.fingers_deg}
+            degrees = whole.fingers_deg
+            case[kind] = {
+                "logits": {n: round(v, 3) for n, v in logits.items()},
+                "fingers_deg": None if degrees is None else round(degrees, 1),
+            }
         cases.append(case)
         if number % 50 == 0:
             log(f"{number} films judged")
@@ -62,7 +71,7 @@ def _alone(film: Marked) -> float | None:
     """Where the fingers of a hand alone on its film point; ``None`` of other films."""
     if film.region != "H" or film.views != 1 or [k.kind for k in film.limbs] != ["h"]:
         return None
-    return fingers_degrees(film.limbs[0])
+    return round(fingers_degrees(film.limbs[0]), 1)
 
 
 def high(negatives: np.ndarray, share: float = ALARMS) -> float:
@@ -81,34 +90,66 @@ def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
     out = {}
     for name in FLAGS:
         no = [c[kind]["logits"][name] for c in cases if c["truth"][name] is False]
-        out[name] = 0.0 if name == "inverted" else round(high(np.array(no)), 3)
+        out[name] = round(float(high(np.array(no))), 3)
+    return out
+
+
+def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
+    """Both ways of judging each flag. "other half": heads and threshold know nothing of the film's half of the studies;
+    "left-out fold": heads know nothing of its fold, and ``half`` was set on these very scores."""
+    levels = {side: thresholds([c for c in cases if c["side"] != side], "half") for side in (0, 1)}
+    out = []
+    for name, flag in FLAGS.items():
+        for kind, where in WHERE.items():
+            found = []
+            for case in cases:
+                truth = case["truth"][name]
+                if truth is not None:
+                    score = case[kind]["logits"][name]
+                    level = half[name] if kind == "fold" else levels[case["side"]][name]
+                    found.append(Case(case["film"], case["study"], truth, score, score >= level))
+            out.append(judge(flag, where, found))
+    return out
+
+
+def orientation(cases: Sequence[dict]) -> dict[str, Orientation]:
+    """Errors of ``fingers_deg``, by way of judging."""
+    out = {}
+    for kind, where in WHERE.items():
+        errors, wrong = [], []
+        for case in cases:
+            if case["fingers_deg"] is None:
+                continue
+            said = case[kind]["fingers_deg"]
+            errors.append(180.0 if said is None else abs((said - case["fingers_deg"] + 180) % 360 - 180))
+            if errors[-1] > 45:
+                wrong.append(case["film"])
+        out[where] = Orientation(len(errors), float(np.median(errors)), float(np.percentile(errors, 90)), wrong)
     return out
 
 
 def table(cases: Sequence[dict], half: Mapping[str, float]) -> str:
-    """Both ways of judging, a line a flag. "other half": heads and threshold know nothing of the film's half of the
-    studies; "left-out fold": heads know nothing of its fold, and ``half`` was set on these very scores."""
+    """All of it, a line a flag and way of judging, with the films missed and the false alarms."""
     lines = [HEADER]
-    levels = {side: thresholds([c for c in cases if c["side"] != side], "half") for side in (0, 1)}
-    for name, flag in FLAGS.items():
-        for kind, where in (("half", "other half"), ("fold", "left-out fold")):
-            judged = []
-            for case in cases:
-                truth = case["truth"][name]
-                if truth is None:
-                    continue
-                level = half[name] if kind == "fold" else levels[case["side"]][name]
-                score = case[kind]["logits"][name]
-                judged.append(Case(case["film"], case["study"], truth, score, score >= level))
-            result = judge(flag, where, judged)
-            lines.append(f"{result.row()}  missed {result.missed} false {result.false}")
-    for kind in ("half", "fold"):
-        found = [(c[kind]["fingers_deg"], c["fingers_deg"]) for c in cases if c["fingers_deg"] is not None]
-        errors = np.array([180.0 if a is None else abs((a - b + 180) % 360 - 180) for a, b in found])
-        lines.append(
-            f"fingers_deg, {kind}: n {len(errors)}, median error {np.median(errors):.1f}, 90% under"
-            f" {np.percentile(errors, 90):.1f}, over 45 degrees: {int((errors > 45).sum())}"
-        )
-    wrong = sum(c["fold"]["logits"]["inverted"] > 0 for c in cases)
-    lines.append(f"inverted: {wrong} of {len(cases)} films taken for their negative")
+    for r in results(cases, half):
+        lines.append(r.row())
+        films = {"missed": r.missed, "false alarms": r.false}
+        lines += [f"  {kind}: {', '.join(names)}" for kind, names in films.items() if names]
+    for where, o in orientation(cases).items():
+        lines.append(f"fingers_deg      {where:<26} {o.row()}")
+    for kind, where in WHERE.items():
+        told = sum(c[kind]["logits"]["inverted"] < 0 for c in cases)
+        lines.append(f"inverted         {where:<26} {told} of {len(cases)} films told from their negatives")
     return "\n".join(lines)
+
+
+def load() -> tuple[list[dict], dict[str, float]]:
+    """What the last training kept: cases and thresholds."""
+    stored = json.loads(KEPT.read_text())
+    return stored["films"], stored["half"]
+
+
+def keep(cases: Sequence[dict], half: Mapping[str, float]) -> None:
+    """Store cases and thresholds beside this module, a film a line."""
+    films = ",\n".join(json.dumps(c) for c in cases)
+    KEPT.write_text(f'{{"half": {json.dumps(half)}, "films": [\n{films}\n]}}\n')

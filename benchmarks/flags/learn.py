@@ -139,7 +139,6 @@ def main() -> None:
     parser.add_argument("--data", type=Path, default=Path("../shared/data/radiographs"))
     parser.add_argument("--lessons", type=Path, default=Path("build/flags/lessons"), help="where features are kept")
     parser.add_argument("--out", type=Path, default=WEIGHTS)
-    parser.add_argument("--report", type=Path, default=Path("build/flags/judged.json"))
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -156,8 +155,7 @@ def main() -> None:
     fold_heads = {k: without((k,)) for k in range(FOLDS)}
     cases = judged.look(args.data, half_heads, fold_heads, log)
     half = judged.thresholds(cases)
-    args.report.parent.mkdir(parents=True, exist_ok=True)
-    args.report.write_text(json.dumps({"half": half, "films": cases}, indent=1) + "\n")
+    judged.keep(cases, half)
     log(judged.table(cases, half))
     everything = without(())
     note = {"half": half, "films": len(cases), "pictures": sum(len(x) for x in lessons.values())}

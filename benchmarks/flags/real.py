@@ -1,4 +1,4 @@
-"""The detectors on the shared radiographs: reported on the studies that nothing was learnt from."""
+"""The detectors on the shared radiographs, and what is true of each."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from benchmarks.flags.halves import LEARNT, halves_of
-from benchmarks.flags.marks import Marked, fingers_degrees
+from benchmarks.flags.halves import halves_of
+from benchmarks.flags.marks import Marked
 from benchmarks.flags.scores import Case, Result, judge
 from curate.flags import DETECTORS, FilmFlags, films_from_folder, run_detectors
+
+PLAIN = ("duplicate", "truncated", "unreadable")
+"""Flags of the tags that are not learnt; those that are: ``judged``."""
 
 NAMES = [d.name for d in DETECTORS if not d.name.startswith("label-")]
 
@@ -72,18 +73,15 @@ def truths(real: Real) -> dict[str, dict[str, bool]]:
 
 
 def results(real: Real) -> list[Result]:
-    """Figures of every flag that the tags speak of, on the tuning half and on the reported one."""
+    """Figures of the flags that nothing was learnt for and that the tags speak of."""
     out = []
-    flags = list(_truths(real, next(iter(real.films))))
-    for flag in flags:
-        for side, where in ((1 - LEARNT, "reported half"), (LEARNT, "half learnt on")):
-            cases = []
-            for name in real.films:
-                truth = _truths(real, name)[flag]
-                found = real.said[name].flag(flag)
-                if real.half[name] == side and truth is not None and found is not None:
-                    cases.append(Case(name, real.tags[name]["study"], truth, found.score, found.flagged))
-            out.append(judge(flag, where, cases))
+    for flag in PLAIN:
+        cases = []
+        for name in real.films:
+            truth, found = _truths(real, name)[flag], real.said[name].flag(flag)
+            if truth is not None and found is not None:
+                cases.append(Case(name, real.tags[name]["study"], truth, found.score, found.flagged))
+        out.append(judge(flag, "all films", cases))
     return out
 
 
@@ -100,24 +98,7 @@ class Orientation:
     def to_dict(self) -> dict:
         return dict(self.__dict__)
 
-
-QUADRANTS = {"up": 0, "right": 90, "down": 180, "left": 270}
-
-
-def orientation(real: Real, side: int | None = None) -> Orientation:
-    """Hands alone on their film (one view, whole, not held by another hand)."""
-    errors, wrong = [], []
-    for name, film in real.films.items():
-        if film.region != "H" or film.views != 1 or [k.kind for k in film.limbs] != ["h"]:
-            continue
-        if side is not None and real.half[name] != side:
-            continue
-        truth = fingers_degrees(film.limbs[0])
-        degrees = real.said[name].measures["fingers_deg"]
-        error = 180.0 if degrees is None else abs((degrees - truth + 180) % 360 - 180)
-        errors.append(error)
-        tagged = QUADRANTS.get(real.tags[name].get("fingers", ""))
-        off = error if tagged is None or degrees is None else abs((degrees - tagged + 180) % 360 - 180)
-        if degrees is None or off > 45:
-            wrong.append(name)
-    return Orientation(len(errors), float(np.median(errors)), float(np.percentile(errors, 90)), wrong)
+    def row(self) -> str:
+        """The figures in words."""
+        figures = f"n {self.n}, median error {self.median:.1f}, 90% under {self.p90:.1f} degrees"
+        return f"{figures}; wrong quadrant {self.wrong}"

@@ -33,6 +33,9 @@ ENOUGH = 12
 def body(gray: np.ndarray) -> np.ndarray:
     """bool: what is neither bare plate nor empty film (the darker part by Otsu), on a small copy of the film."""
     plate = (gray >= PLATE).astype(np.uint8)
+    if not plate.any():
+        level, _ = cv2.threshold(gray, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
+        return gray > level if gray.min() < gray.max() else np.ones(gray.shape, bool)
     _, labels, stats, _ = cv2.connectedComponentsWithStats(plate)
     height, width = gray.shape
     edge = (
@@ -68,19 +71,27 @@ def measure(film: Film) -> dict[str, float]:
     """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
     gray = film.small
     here = body(gray)
-    values = gray[here] if here.sum() > 50 else gray.ravel()
-    ground = gray[~here & (gray < PLATE)]
-    low, middle, high = (float(v) for v in np.percentile(values, (10, 50, 97)))
-    top = max(int(gray.max()), 1)
+    everywhere = np.bincount(gray.ravel(), minlength=256)
+    inside = np.bincount(gray.ravel(), here.ravel(), 256).astype(np.int64)
+    values = inside if inside.sum() > 50 else everywhere
+    ground = (everywhere - inside)[:PLATE]
+    low, middle, high = (_quantile(values, q) for q in (0.1, 0.5, 0.97))
+    top = int(np.flatnonzero(everywhere)[-1])
     return {
         "low": low,
         "middle": middle,
         "high": high,
-        "white": float((values >= min(253, top) if top >= 253 else values > 255).mean()),
-        "black": float((gray <= 2).mean()),
-        "ground": float(np.median(ground)) if ground.size > 50 else low,
+        "white": float(values[253:].sum() / values.sum()) if top >= 253 else 0.0,
+        "black": float(everywhere[:3].sum() / gray.size),
+        "ground": _quantile(ground, 0.5) if ground.sum() > 50 else low,
         "noise": noise(film.gray),
     }
+
+
+def _quantile(counts: np.ndarray, q: float) -> float:
+    """The grey value that a share ``q`` of what was counted does not exceed."""
+    total = np.cumsum(counts)
+    return float(np.searchsorted(total, q * (total[-1] - 1), side="right"))
 
 
 def _absolute(m: dict[str, float]) -> tuple[float, str]:
@@ -120,4 +131,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[F
     return findings
 
 
-DETECTOR = SetDetector("exposure", 1, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("exposure", 2, 0.5, PIXELS, measure, judge)

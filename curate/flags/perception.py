@@ -116,8 +116,8 @@ def sigmoid(value):
 TURNS = 4
 """Quarter turns in which a film is seen: what is said of it does not hang on how it lies."""
 
-DOUBT = -3.0
-"""Logit of "inverted" above which the film's negative is looked at as well."""
+DOUBT = -9.0
+"""Logit of "inverted" above which the film's negative is looked at as well: one film in seven, and all negatives."""
 
 
 def turned(gray: np.ndarray, turn: int) -> Features:

@@ -9,7 +9,7 @@ from curate.flags.film import Film
 from curate.flags.perception import sigmoid
 from curate.flags.result import Finding
 
-BELOW = 2.5
+BELOW = 3.5
 """What a patch's weakest cell may be under its strongest, in logits, to belong to the box shown."""
 
 
