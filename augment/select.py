@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from curate.errors import UsageError
+from curate.flagged import flags_by_sample, flags_named
 from curate.manifest import EVALUATION_ONLY, SampleRow, Version
 from curate.sample.read import SampleReader
 
@@ -72,24 +73,14 @@ def _fits(row: SampleRow, condition) -> bool:
 
 
 class _Marks:
-    """Flags and tags of samples, a child's being its ancestors' as well; reads what detectors said only when asked.
-
-    Raises:
-        UsageError: a name that is no detector's and no tag of this version.
-    """
+    """Flags and tags of samples, a child's being its ancestors' as well; reads what detectors said only when asked."""
 
     def __init__(self, version: Version, asked: Sequence[str], warn: Callable[[str], None]):
         self._known = version.known
         self._flags: Mapping[str, tuple[str, ...]] = {}
         if not asked:
             return
-        from curate.flagged import flags_by_sample  # brings in every detector
-        from curate.flags import FLAGS
-
         tags = {tag for row in version.samples for tag in row.tags}
-        for name in asked:
-            if name not in FLAGS and name not in tags:
-                raise UsageError(name, f"is no flag or tag here; there are {', '.join([*FLAGS, *sorted(tags)])}")
         self._flags = flags_by_sample(version)
         unjudged = sum(r.is_original and r.id not in self._flags for r in version.samples)
         if unjudged and not tags.issuperset(asked):
@@ -114,13 +105,14 @@ def select_parents(
         if name not in version.classes:
             raise UsageError("--classes", f"{name} is no class of this data set: {', '.join(version.classes)}")
     conditions = [_condition(text) for text in selection.where]
-    marks = _Marks(version, (*selection.flags, *selection.without_flags), warn)
+    wanted, unwanted = flags_named(version, selection.flags), flags_named(version, selection.without_flags)
+    marks = _Marks(version, (*wanted, *unwanted), warn)
     steps: Sequence[tuple[str, Any]] = (
         ("is labelled and in a training fold", lambda r: r.labelled and r.fold is not None),
         ("is kept for training", lambda r: EVALUATION_ONLY not in r.tags),
         ("is an original", lambda r: selection.from_derived or r.is_original),
-        (f"is flagged {' or '.join(selection.flags)}", lambda r: not selection.flags or marks(r) & {*selection.flags}),
-        ("is free of those flags", lambda r: not marks(r) & {*selection.without_flags}),
+        (f"is flagged {' or '.join(wanted)}", lambda r: not wanted or marks(r) & {*wanted}),
+        ("is free of those flags", lambda r: not marks(r) & {*unwanted}),
         ("is of those groups", lambda r: not selection.groups or r.group in selection.groups),
         ("meets --where", lambda r: all(_fits(r, c) for c in conditions)),
         (

@@ -206,7 +206,7 @@ def drop(
         name: of the new version; the next vN by default.
     """
     from curate.errors import UsageError
-    from curate.flagged import flags_by_sample, tally, tally_line
+    from curate.flagged import flags_by_sample, flags_named, tally, tally_line
     from curate.manifest import Manifest
     from curate.steps import drop as work
     from curate.terminal import print_json, say
@@ -214,6 +214,7 @@ def drop(
     if not flag and (reviewed or not sample):
         raise UsageError("drop", "needs --flag" if reviewed else "needs --flag or --sample")
     manifest = Manifest.find(data)
+    flag = flags_named(manifest.version(source), flag)
     decided = tally(manifest.version(source), flag) if flag else {}
     if reviewed and not json:
         say(tally_line(decided, flag))

@@ -49,6 +49,22 @@ def _judged(version: Version) -> list[tuple[SampleRow, FilmFlags]]:
     return [(row, result) for row, result in there if row is not None and result.digest.split()[0] == row.digest]
 
 
+def flags_named(version: Version, words: Sequence[str]) -> tuple[str, ...]:
+    """The flags, or tags of this version, that some words name; everyday words such as ``ring`` count.
+
+    Raises:
+        UsageError: a word that is neither.
+    """
+    if not words:
+        return ()
+    from curate.flags.words import flags_meant  # brings in every detector
+
+    def tags() -> set[str]:
+        return {tag for some in version.table(["tags"])["tags"].to_pylist() for tag in some or ()}
+
+    return flags_meant(words, tags)
+
+
 def raised_flags(version: Version) -> list[Raised]:
     """Every flag raised on a version's films, in the order of the store, and what people said of it.
 

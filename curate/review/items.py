@@ -48,12 +48,11 @@ def review_items(version: Version, names: Sequence[str] = ()) -> list[Item]:
     Raises:
         UsageError: a name that is no flag, or a version on which no flag was raised.
     """
-    from curate.flags.registry import NAMES  # brings in every detector
+    from curate.flags.registry import FLAGS  # brings in every detector
+    from curate.flags.words import flags_meant
 
-    for name in names:
-        if name not in NAMES:
-            raise UsageError("--flag", f"{name} is no flag; there are {', '.join(NAMES)}")
-    order = {name: k for k, name in enumerate(NAMES)}
+    names = flags_meant(names, tuple)
+    order = {name: k for k, name in enumerate(FLAGS)}
     found = [one for one in raised_flags(version) if not names or one.flag.name in names]
     if not found:
         what = f"no flag of {', '.join(names)}" if names else "no flag"
