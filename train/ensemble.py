@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,34 +56,48 @@ def score_ways(
     Returns:
         way -> a film each: float64 (classes,), NaN where undefined.
     """
-    predictor = Predictor(members, device(), "soft", tta)
     scores = [_scores_of(member) for member in members]
     names = [f"{m.path.parent.parent.name}/{m.path.name}" for m in members]
     rows = opened.films()
-    learnt = ("weighted", "class-wise") if len({row.group for row in rows}) > 1 else ()
-    methods = [name for name in METHODS if name in ("soft", "hard", *learnt)]
+    methods = [name for name in METHODS if name in _possible(members, {row.group for row in rows})]
     table: dict[str, list[np.ndarray]] = {name: [] for name in (*names, *methods)}
     n = len(opened.classes)
     for done, row in enumerate(rows, 1):
         gray, truth = opened.reader.image(row.id), true_plane(opened.reader, row, opened.classes)
-        film, size = Film(gray, background_level(gray)), (row.width, row.height)
+        others = [
+            replace(member, dice=mean_dice(table_of, member.classes, frozenset([row.group])))
+            for member, table_of in zip(members, scores, strict=True)
+        ]
+        for name, plane in zip(table, _ways(others, gray, tta, methods), strict=True):
+            found = score_planes(plane, truth, n, boundary=False)
+            table[name].append(np.array([score.dice for score in found]))
+        progress(done)
+    return table
+
+
+def _possible(members: Sequence[Member], patients: set[str]) -> set[str]:
+    """The ways that can be judged: those that learn from other patients need some, and grids that mix."""
+    if len({member.patch > 0 for member in members}) > 1:
+        return {"hard"}
+    return set(METHODS) if len(patients) > 1 else {"soft", "hard"}
+
+
+def _ways(members: Sequence[Member], gray: np.ndarray, tta: Sequence[str], methods: Sequence[str]) -> list[np.ndarray]:
+    """The planes of one film: each member's, then each way's; whole films go through each network once."""
+    on, n = device(), len(members[0].classes)
+    if any(member.patch for member in members):  # their logits are too large to keep
+        planes = [Predictor([member], on, tta=tta).plane(gray) for member in members]
+        mixed = {m: Predictor(members, on, m, tta).plane(gray) for m in methods if m != "hard"}
+    else:
+        film, size = Film(gray, background_level(gray)), (gray.shape[1], gray.shape[0])
+        predictor = Predictor(members, on, "soft", tta)
         logits = [predictor.logits(film, member) for member in members]
         planes = [
             plane_of_logits(found, scale, size, member.thresholds)
             for (found, scale), member in zip(logits, members, strict=True)
         ]
-        ways = dict(zip(names, planes, strict=True)) | {"hard": majority(planes, n)}
-        others = [
-            Member(m.path, m.network, m.size, m.classes, m.thresholds, mean_dice(s, m.classes, frozenset([row.group])))
-            for m, s in zip(members, scores, strict=True)
-        ]
-        for method in ("soft", *learnt):
-            ways[method] = combine(logits, members, shares(others, method), size)
-        for name in table:
-            found = score_planes(ways[name], truth, n, boundary=False)
-            table[name].append(np.array([score.dice for score in found]))
-        progress(done)
-    return table
+        mixed = {m: combine(logits, members, shares(members, m), size) for m in methods if m != "hard"}
+    return [*planes, *(majority(planes, n) if method == "hard" else mixed[method] for method in methods)]
 
 
 def _scores_of(member: Member) -> list[ScoreRow]:

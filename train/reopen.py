@@ -52,6 +52,8 @@ class OpenRun:
             if missing:
                 raise UsageError(self.path, f"its evaluation film {missing[0]} is not in {self.version.name}")
             rows = tuple(self.version.by_id[name] for name in self.record["evaluation"])
+            if not rows:
+                raise UsageError(self.path, "was scored on no film")
         else:
             rows = tuple(r for r in self.version.samples if r.evaluable and r.split == "test")
             if not rows:
@@ -62,6 +64,9 @@ class OpenRun:
 
 def find_version(path: Path, record: Mapping[str, Any], manifest: Path | None = None) -> Version:
     """The version that a run was trained on; arguments and errors as for :func:`open_run`."""
+    for key in ("version", "digest", "evaluation"):
+        if key not in record:
+            raise UsageError(path, f"its run.json does not name its {key}: it cannot be opened again")
     found = Manifest.open(manifest or os.path.normpath(path / record.get("manifest", "")))
     version = found.version(record["version"])
     if version.digest != record["digest"]:

@@ -1,4 +1,4 @@
-"""A run as an ONNX file: the same masks without this package, or no file."""
+"""A run as an ONNX file: the same masks without this package, or no file. Exporters are slow: ``pytest -m long``."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def made(trained, tmp_path_factory):
     return out, agreed, about
 
 
+@pytest.mark.long
 def test_the_file_stands_alone_and_agrees(made, trained):
     out, agreed, about = made
     assert [p.name for p in out.parent.iterdir()] == ["model.onnx"]
@@ -45,6 +46,7 @@ def test_the_file_stands_alone_and_agrees(made, trained):
     assert np.abs(together - alone).max() < 1e-3
 
 
+@pytest.mark.long
 def test_a_file_that_disagrees_is_seen(made, trained):
     import onnx
 
@@ -53,25 +55,32 @@ def test_a_file_that_disagrees_is_seen(made, trained):
     model = onnx.load(out)
     weights = max(model.graph.initializer, key=lambda tensor: np.prod(tensor.dims))
     array = onnx.numpy_helper.to_array(weights)
-    weights.CopyFrom(onnx.numpy_helper.from_array(np.ascontiguousarray(array[::-1]), weights.name))
+    weights.CopyFrom(onnx.numpy_helper.from_array(-array, weights.name))
     found = compare(opened, model.SerializeToString(), opened.films())
-    assert found.dice < 0.999
-    assert found.logit > 0.1
+    assert found.dice < exporting.PRECISIONS["fp32"][0]
+    assert found.logit > 0.01
 
 
+@pytest.mark.long
 def test_half_precision_is_kept_where_it_agrees(trained, tmp_path):
     agreed, about = export_onnx(runs_of(trained)[0], tmp_path / "half.onnx", precision="fp16")
     assert about["precision"] == "fp16"
     assert 0 < agreed.logit < 0.5, "half precision that differs nowhere is none"
-    assert agreed.dice >= 0.999
+    assert agreed.dice >= exporting.PRECISIONS["fp16"][0]
 
 
-def test_what_does_not_agree_is_not_written(trained, tmp_path, monkeypatch, capsys):
+@pytest.mark.long
+def test_what_does_not_agree_is_not_written(trained, tmp_path, monkeypatch):
     monkeypatch.setitem(exporting.PRECISIONS, "int8", (1.1, 1.1))
     out = tmp_path / "small.onnx"
     out.write_bytes(b"an older one")
     with pytest.raises(CarpusError, match=r"is not written: on 4 films its masks and torch's agree at a Dice of 0\."):
         export_onnx(runs_of(trained)[0], out, precision="int8")
     assert out.read_bytes() == b"an older one"
+
+
+def test_unknown_precisions_are_refused(trained, tmp_path, capsys):
+    out = tmp_path / "x.onnx"
     assert run(app, ["export", str(runs_of(trained)[0]), "--onnx", str(out), "--precision", "fp8"]) == 2
     assert "'fp8' is none of: fp32, fp16, int8" in capsys.readouterr().err
+    assert not out.exists()

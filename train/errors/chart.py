@@ -30,7 +30,7 @@ def spread(found: Findings) -> str:
     for tick in np.linspace(low, 1, 6):
         out.append(f'<line class="grid" x1="{x(tick):.1f}" x2="{x(tick):.1f}" y1="4" y2="{height - 32}"/>')
         out.append(f'<text class="tick" x="{x(tick):.1f}" y="{height - 18}">{tick:.2f}</text>')
-    told = "Dice; dots at the left edge lie below"
+    told = "Dice; dots at the left edge lie below" if low > 0 else "Dice"
     out.append(f'<text class="tick" x="{_LEFT + _PLOT / 2}" y="{height - 3}">{told}</text>')
     for i, k in enumerate(order):
         y = 4 + _ROW * (i + 0.5)

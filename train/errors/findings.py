@@ -121,5 +121,5 @@ def _check_out_of_fold(folder: Path, record: dict[str, Any], version: Any) -> No
         row = version.by_id.get(name)
         if row is None:
             raise UsageError(folder, f"its evaluation film {name} is not in {version.name}")
-        if not row.is_original or (same and row.fold != record["fold"]):
+        if not row.is_original or (same and row.fold != record.get("fold")):
             raise UsageError(folder, f"its evaluation film {name} is not out of fold, and so tells nothing")

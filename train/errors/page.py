@@ -114,7 +114,8 @@ def page(found: Findings, drawings: Drawings) -> str:
         version=found.version.name,
         runs=found.runs,
         lead=f"Mean Dice over bones {overall:.3f}; the worst are {named}.",
-        facts=f"{len(found.films)} films, fold {', '.join(folds)}, {len(seeds)} seeds; none of them was trained on.",
+        facts=f"{_many(len(found.films), 'film')} of {_many(len(folds), 'fold')} ({', '.join(folds)}), "
+        f"{_many(len(seeds), 'seed')}; no run was trained on a film that it is judged by.",
         notes=drawings.notes,
         spread=markup(spread(found)),
         flagged=(
@@ -132,6 +133,10 @@ def page(found: Findings, drawings: Drawings) -> str:
         fewest=FEWEST,
         where=", ".join(str(run) for run in found.runs),
     )
+
+
+def _many(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def _file(name: str) -> str:
