@@ -16,7 +16,6 @@ import cv2
 import numpy as np
 from isal import isal_zlib
 from PIL import Image as PillowImage
-from PIL import UnidentifiedImageError
 
 from curate.errors import ImageError
 from curate.files import write_atomically
@@ -27,6 +26,11 @@ MAX_PIXELS = 200_000_000
 """A picture that claims more is refused before it is decoded (a 14,000 x 14,000 film still enters)."""
 
 MAX_BYTES = 1 << 31
+
+FAULTS = (OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupError, ArithmeticError, struct.error,
+          zlib.error, EOFError)  # fmt: skip
+"""What Pillow lets through on files that are broken (its own errors are ``OSError``)."""
+
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm")
 
 
@@ -135,7 +139,7 @@ def read_header(data: bytes, path: Path) -> Header:
                     bits = int(np.max(picture.tag_v2.get(258, (bits,))))
     except PillowImage.DecompressionBombError as error:
         raise ImageError(path, f"is refused before decoding: {error}") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, KeyError, struct.error, zlib.error, EOFError):
+    except FAULTS:
         raise ImageError(path, "is not a picture that can be read") from None
     if width * height > MAX_PIXELS:
         raise ImageError(path, f"is refused before decoding: {width} x {height} is more than {MAX_PIXELS} pixels")
@@ -166,7 +170,7 @@ def _decode(data: bytes, header: Header, path: Path) -> np.ndarray:
         try:
             with PillowImage.open(BytesIO(data)) as picture:
                 pixels = np.asarray(picture.convert("L"))
-        except (OSError, SyntaxError, ValueError, zlib.error, EOFError) as error:
+        except FAULTS as error:
             raise ImageError(path, f"cannot be decoded: {error}") from None
     return pixels
 
