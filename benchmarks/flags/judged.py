@@ -9,14 +9,14 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.flags.halves import halves_of
-from benchmarks.flags.marks import Marked, fingers_degrees
+from benchmarks.flags.marks import Marked, alone, close_up, fingers_degrees
 from benchmarks.flags.pictures import folds_of
 from benchmarks.flags.real import Orientation, Real, truths
 from benchmarks.flags.sample import THINGS
 from benchmarks.flags.scores import HEADER, Case, Result, judge
 from curate.flags import Film
-from curate.flags.heads import WHOLE, say
-from curate.flags.perception import TURNS, joined, turned
+from curate.flags.heads import WHOLE, Features, say
+from curate.flags.perception import TURNS, Perception, joined, turned
 
 ALARMS = 0.02
 """Share of films without a thing that may be flagged."""
@@ -25,6 +25,8 @@ FLAGS = {name: {"bent": "bent-finger"}.get(name, name) for name in (*THINGS, *WH
 """What a head says -> the flag that comes of it, where the flag has a threshold of its own."""
 
 WHERE = {"half": "other half", "fold": "left-out fold"}
+
+CLOSE = ", close up"
 
 KEPT = Path(__file__).with_name("judged.json")
 """What was said of the shared films by heads that had not learnt from them; written by ``benchmarks.flags.learn``."""
@@ -36,7 +38,7 @@ def look(
     data: Path, half_heads: Mapping[int, Heads], fold_heads: Mapping[int, Heads], log: Callable[[str], None]
 ) -> list[dict]:
     """For every film: what is true of it, and what is said by heads that know nothing of its half ("half", by half) and
-    by heads that know nothing of its fold ("fold", by fold)."""
+    by heads that know nothing of its fold ("fold", by fold); of hands alone on their film, close up as well."""
     films, rows, half = halves_of(data)
     fold = folds_of(films, rows, half)
     told = truths(Real({f.name: f for f in films}, rows, half, {}))
@@ -45,33 +47,41 @@ def look(
         gray = Film(film.name, film.name, data / film.name).gray
         gray = 255 - gray if told["inverted"][film.name] else gray
         seen, negative = [turned(gray, turn) for turn in range(TURNS)], turned(255 - gray, 0)
+        close = _close(gray, film)
         case = {
             "film": film.name, "study": rows[film.name]["study"], "side": half[film.name],
             "truth": {n: told[f].get(film.name) for n, f in FLAGS.items()},
-            "fingers_deg": _alone(film),
+            "fingers_deg": round(fingers_degrees(film.limbs[0]), 1) if alone(film) else None,
         }  # fmt: skip
         heads = {"half": half_heads[half[film.name]], "fold": fold_heads[fold[film.name]]}
         for kind, weights in heads.items():
             said = [say(weights, s) for s in seen]
             right = float(said[0].whole[0] - say(weights, negative).whole[0]) / 2
             whole = joined(gray.shape, said, right)
-            logits = {n: whole.strongest(n) for n in THINGS} | whole.whole
             degrees = whole.fingers_deg
             case[kind] = {
-                "logits": {n: round(v, 3) for n, v in logits.items()},
+                "logits": _logits(whole) | {"inverted": round(right, 3)},
                 "fingers_deg": None if degrees is None else round(degrees, 1),
             }
+            if close:
+                case[kind]["close"] = _logits(joined(gray.shape, [say(weights, s) for s in close], 0.0))
         cases.append(case)
         if number % 50 == 0:
             log(f"{number} films judged")
     return cases
 
 
-def _alone(film: Marked) -> float | None:
-    """Where the fingers of a hand alone on its film point; ``None`` of other films."""
-    if film.region != "H" or film.views != 1 or [k.kind for k in film.limbs] != ["h"]:
-        return None
-    return round(fingers_degrees(film.limbs[0]), 1)
+def _close(gray: np.ndarray, film: Marked) -> list[Features]:
+    """What the heads see of a hand alone on its film, cut out of it."""
+    box = close_up(film)
+    if box is None:
+        return []
+    x0, y0, x1, y1 = (round(share * n) for share, n in zip(box, gray.shape[::-1] * 2, strict=True))
+    return [turned(gray[y0:y1, x0:x1], turn) for turn in range(TURNS)]
+
+
+def _logits(whole: Perception) -> dict[str, float]:
+    return {n: round(whole.strongest(n) if n in THINGS else whole.whole[n], 3) for n in FLAGS}
 
 
 def high(negatives: np.ndarray, share: float = ALARMS) -> float:
@@ -86,11 +96,12 @@ def high(negatives: np.ndarray, share: float = ALARMS) -> float:
 
 
 def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
-    """Logit of each statement at which its flag is raised."""
+    """Logit of each statement at which its flag is raised: on films, and on close-ups of hands, for ``ALARMS``."""
     out = {}
     for name in FLAGS:
-        no = [c[kind]["logits"][name] for c in cases if c["truth"][name] is False]
-        out[name] = round(float(high(np.array(no))), 3)
+        no = [c[kind] for c in cases if c["truth"][name] is False]
+        films, close = [c["logits"][name] for c in no], [c["close"][name] for c in no if "close" in c]
+        out[name] = round(float(max(high(np.array(v)) for v in (films, close) if v)), 3)
     return out
 
 
@@ -105,10 +116,17 @@ def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
             for case in cases:
                 truth = case["truth"][name]
                 if truth is not None:
-                    score = case[kind]["logits"][name]
                     level = half[name] if kind == "fold" else levels[case["side"]][name]
-                    found.append(Case(case["film"], case["study"], truth, score, score >= level))
-            out.append(judge(flag, where, found))
+                    said = {"": case[kind]["logits"], CLOSE: case[kind].get("close")}
+                    found += [
+                        (what, Case(case["film"], case["study"], truth, s[name], s[name] >= level))
+                        for what, s in said.items()
+                        if s is not None and (not what or (name in THINGS and not truth))
+                    ]
+            for what in ("", CLOSE):
+                picked = [c for w, c in found if w == what]
+                if picked:
+                    out.append(judge(flag, where + what, picked))
     return out
 
 

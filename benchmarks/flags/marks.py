@@ -47,6 +47,21 @@ def fingers_degrees(limb: Limb) -> float:
     return float(np.degrees(np.arctan2(dx, -dy)) % 360)
 
 
+def alone(film: Marked) -> bool:
+    """Whether one whole hand is all there is on the film."""
+    return film.region == "H" and film.views == 1 and [k.kind for k in film.limbs] == ["h"]
+
+
+def close_up(film: Marked) -> tuple[float, float, float, float] | None:
+    """Box, in shares of width and height, round a hand alone on its film, as narrow as other hospitals collimate it."""
+    if not alone(film):
+        return None
+    limb, size = film.limbs[0], (film.gray.shape[1], film.gray.shape[0])
+    middle, reach = limb.wrist + 0.42 * (limb.tip - limb.wrist), 0.75 * limb.length
+    low, high = np.maximum(middle - reach, 0), np.minimum(middle + reach, size)
+    return (*(low / size), *(high / size))
+
+
 def load_marked(data: Path, work: int = 640, marks: Path = MARKS) -> list[Marked]:
     """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``), at most ``work`` pixels
     long."""

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from benchmarks.flags.halves import halves_of
-from benchmarks.flags.marks import Marked
+from benchmarks.flags.marks import Limb, Marked, close_up
 from benchmarks.flags.sample import DENSE, IGNORE, THINGS, Source, Target, cells_of, picture_and_target
 from curate.flags.heads import CELLS, SIDE, features, prepare
 
@@ -24,6 +24,9 @@ FOLDS = 6
 
 PARTS, MADE = 4, 80
 """Rounds of composed pictures, and how many of each fold in a round."""
+
+SHARP = 1400
+"""Longer side of the films that close-ups are cut from, in pixels."""
 
 CHANCES = ((0.45, 0.0, 0.1, 0.15), (0.0, 0.5, 0.1, 0.1), (0.1, 0.1, 0.6, 0.0), (0.0, 0.0, 0.0, 0.0))
 """Chances of each of THINGS to be composed in, in turn."""
@@ -137,8 +140,26 @@ def as_it_is(source: Source, turn: int, flip: bool) -> tuple[np.ndarray, Target]
     return gray, Target(dense, valid, whole)
 
 
-def _composed_things(target: Target) -> np.ndarray:
-    """Whether each thing is on a composed picture, from its cells; IGNORE where too little of it is."""
+def near(film: Marked) -> Marked | None:
+    """The hand alone on its film, cut out as other hospitals collimate it; ``None`` of other films."""
+    box = close_up(film)
+    if box is None:
+        return None
+    size = np.array([film.gray.shape[1], film.gray.shape[0]])
+    x0, y0, x1, y1 = np.round(np.array(box) * np.tile(size, 2)).astype(int)
+    off = np.array([x0, y0], float)
+    limbs = [Limb(k.kind, k.wrist - off, k.tip - off, k.arm - off) for k in film.limbs]
+    boxes = [(kind, b - np.tile(off, 2)) for kind, b in film.boxes if _meets(b, (x0, y0, x1, y1))]
+    gray = np.ascontiguousarray(film.gray[y0:y1, x0:x1])
+    return Marked(film.name, gray, film.region, film.views, film.bent, limbs, boxes)
+
+
+def _meets(box: np.ndarray, frame: tuple[int, int, int, int]) -> bool:
+    return bool(box[0] < frame[2] and box[2] > frame[0] and box[1] < frame[3] and box[3] > frame[1])
+
+
+def _things_of(target: Target) -> np.ndarray:
+    """Whether each thing is on a picture, from its cells; IGNORE where too little of it is."""
     if target.whole[0] == 1:
         return np.full(len(THINGS), IGNORE, np.float32)
     out = []
@@ -162,6 +183,7 @@ def make(data: Path, folder: Path, log: Callable[[str], None]) -> None:
     """Write the lessons of every fold into ``folder``; those already there are not made again."""
     films, rows, half = halves_of(data)
     fold = folds_of(films, rows, half)
+    sharp = halves_of(data, SHARP)[0]
     source = lru_cache(maxsize=None)(lambda k: Source(films[k]))
     folder.mkdir(parents=True, exist_ok=True)
     for part in range(PARTS):
@@ -175,10 +197,16 @@ def make(data: Path, folder: Path, log: Callable[[str], None]) -> None:
             for i in mine if part < 3 else ():
                 turn, flip = (0, False) if part == 0 else (int(rng.integers(4)), bool(rng.integers(2)))
                 lessons.append(lesson(*as_it_is(source(i), turn, flip), tagged(rows[films[i].name]), True, rng))
+            for i in mine if part < 2 else ():
+                close = near(sharp[i])
+                if close is not None:
+                    turn, flip = (0, False) if part == 0 else (int(rng.integers(4)), bool(rng.integers(2)))
+                    made = as_it_is(Source(close), turn, flip)
+                    lessons.append(lesson(*made, _things_of(made[1]), True, rng))
             weights = _drawn([films[i] for i in mine])
             for n in range(MADE):
                 made = picture_and_target([source(i) for i in mine], weights, SIDE, CHANCES[n % len(CHANCES)], rng)
-                lessons.append(lesson(*made, _composed_things(made[1]), False, rng))
+                lessons.append(lesson(*made, _things_of(made[1]), False, rng))
             _write(path, lessons)
             log(f"{path.name}: {len(lessons)} pictures")
 
