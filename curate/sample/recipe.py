@@ -17,7 +17,6 @@ from curate.sample.geometry import Box
 BLENDS = ("replace", "mean", "attenuate")
 Region = Box | tuple[tuple[float, float], ...]
 
-
 FARTHEST = 1e8
 """Pixels; an affine with a larger number cannot be meant."""
 
@@ -217,8 +216,8 @@ class Recipe:
             raise RecipeError(self.operator, "a recipe needs at least one placement")
         if min(self.size) < 1 or self.size[0] * self.size[1] > 1 << 31:
             raise RecipeError(self.operator, f"output size {self.size} is not a picture's")
-        if not math.isfinite(math.prod(f.scale for f in self.filters)) or math.prod(self.output_size) > 1 << 31:
-            raise RecipeError(self.operator, "its filters make it larger than any picture")
+        if not all(0 < f.scale <= 64 for f in self.filters) or math.prod(self.output_size) > 1 << 31:
+            raise RecipeError(self.operator, "its filters scale it to no size of a picture")
         if self.fill != "background" and not (isinstance(self.fill, int) and 0 <= self.fill <= 255):
             raise RecipeError(self.operator, f"fill {self.fill!r} is neither 'background' nor 0 to 255")
         for place in self.placements:
