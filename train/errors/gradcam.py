@@ -55,6 +55,8 @@ def grad_cams(
         score = layer[pixels].sum() if mask.any() else layer.sum()
         gradients = torch.autograd.grad(score, features, retain_graph=True, allow_unused=True)
         used = [k for k, gradient in enumerate(gradients) if gradient is not None]
+        if not used:
+            raise UsageError("grad-cam", f"no features of {type(encoder).__name__} lead to the masks")
         deepest = min(used, key=lambda k: features[k].shape[2:].numel())
         yield _map(features[deepest], gradients[deepest], image.shape, network.stride)
 
