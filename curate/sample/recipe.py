@@ -226,6 +226,8 @@ class Recipe:
             matrix = place.matrix()
             if not np.abs(matrix).max() < FARTHEST or abs(np.linalg.det(matrix[:, :2])) < 1e-12:
                 raise RecipeError(place.parent, "its affine is singular, not finite or beyond any picture")
+            if not np.abs(np.array(place.region)).max() < FARTHEST:
+                raise RecipeError(place.parent, "its region is not finite or beyond any picture")
             field = place.field
             if field and not len(field.dx) == len(field.dy) == field.rows * field.cols:
                 raise RecipeError(place.parent, f"its field has not {field.rows} x {field.cols} numbers each way")
