@@ -29,7 +29,7 @@ def results(folder: Path, n: int, size: int, progress: Callable[[str], None]) ->
         progress(f"{n} phantoms of {size} px")
         write_phantom(folder, n=n, size=size, seed=41, share=0.35)
     truth: dict[str, set[str]] = {}
-    for row in csv.DictReader((folder / "truth.csv").open()):
+    for row in csv.DictReader((folder / "truth.csv").read_text().splitlines()):
         truth.setdefault(Path(row["image"]).stem, set()).add(row["flag"])
     progress("detectors on phantoms")
     said = {Path(r.image).stem: r for r in run_detectors(films_from_folder(folder), FLAGS)}

@@ -55,7 +55,7 @@ def wilson(k: int, n: int) -> tuple[float, float]:
         return 0.0, 1.0
     z, p = 1.96, k / n
     centre, half = p + z * z / (2 * n), z * np.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
-    return float((centre - half) / (1 + z * z / n)), float((centre + half) / (1 + z * z / n))
+    return max(0.0, float((centre - half) / (1 + z * z / n))), float((centre + half) / (1 + z * z / n))
 
 
 def share(k: int, n: int) -> str:

@@ -17,7 +17,7 @@ from curate.flags import Film, films_from_folder, run_detectors
 
 def _known(data: Path) -> dict[str, set[str]]:
     """Film -> names of the films that show the same exposure, by the data's own columns."""
-    rows = list(csv.DictReader((data / "radiographs/tags.csv").open()))
+    rows = list(csv.DictReader((data / "radiographs/tags.csv").read_text().splitlines()))
     groups: list[set[str]] = []
     for row in rows:
         name = f"radiographs/{row['file']}"
