@@ -16,9 +16,10 @@ _PAGE = """\
 # A small study: do crops help?
 
 A phantom of {patients} patients at {pixels} pixels; v1 against a version with one crop of the carpal bones for each
-film, and one with one crop round the fingertips for each film. FPN on EfficientNet-lite0 (ImageNet weights), trained
-at {size} pixels for {steps} steps of 4 in every arm ({plain} samples in v1, {cropped} with crops), {seeds} seeds;
-scored at native size on {films} films of {held} patients that no arm trained on. Page, picture and figures come from
+film, and one with one crop round the fingertips for each film (`augment crop --region carpal`, `fingertips`). FPN on
+EfficientNet-lite0 (ImageNet weights), trained at {size} pixels for {steps} steps of 4 in every arm ({plain} samples in
+v1, {cropped} with crops), {seeds} seeds; scored at native size on {films} films of {held} patients that no arm trained
+on. Page, picture and figures come from
 
 ```
 python -m benchmarks.crops_study FOLDER {options} --seeds {seeds} --page docs/crops-study.md
@@ -29,8 +30,8 @@ experiment found, and nothing about real films.
 
 To bear in mind: all arms take the same number of steps, so that with one crop a film each film is seen half as often as
 in v1. A carpal crop shows its bones 2.8 to 4.0 times as large as its film does, a fingertip crop 1.1 to 1.7 times (the
-scale of each is in `curate show carpal --json`), and films are scored whole. In a batch that holds both, the Dice loss of
-a bone, which is taken over the batch, is mostly that of its larger copies.
+scale of each is in `curate show carpal --json`), and films are scored whole. In a batch that holds both, the Dice loss
+of a bone, which is taken over the batch, is mostly that of its larger copies.
 
 ![Differences in Dice with their intervals](img/crops_study.svg)
 
@@ -95,10 +96,8 @@ def _interval(line: dict[str, Any]) -> str:
 
 
 def forest(found: dict[str, dict[str, Any]]) -> str:
-    """One panel an arm on one scale, bones in their canonical order, the whole at the end: a standalone SVG."""
+    """One panel an arm, each on its own scale, bones in canonical order, the whole at the end: a standalone SVG."""
     panels = {name: [*c["classes"], {**c["overall"], "name": "overall"}] for name, c in found.items()}
-    ends = [abs(v) for lines in panels.values() for line in lines for v in line["ci"] or ()]
-    reach = min(max([*ends, 0.01]), 1.0) * 1.05
     names = [line["name"] for line in next(iter(panels.values()))]
     width, height = NAME + len(panels) * (PLOT + 24), 46 + ROW * len(names) + 30
     out = [
@@ -110,6 +109,7 @@ def forest(found: dict[str, dict[str, Any]]) -> str:
         out.append(_text(NAME - 8, 46 + ROW * (row + 0.7), name, "end"))
     for k, (title, lines) in enumerate(panels.items()):
         left, margin = NAME + k * (PLOT + 24), found[title]["margin"]
+        reach = min(max([0.01, *(abs(v) for line in lines for v in line["ci"] or ())]), 1.0) * 1.05
         out += _panel(left, title, lines, reach, margin, height)
     return "".join([*out, "</svg>\n"])
 
@@ -129,8 +129,8 @@ def _panel(
         'fill="#eeeeee"/>',
         f'<line x1="{x(0):.1f}" x2="{x(0):.1f}" y1="{top}" y2="{bottom}" stroke="#444444"/>',
     ]
-    for value in (-reach / 1.05, 0, reach / 1.05):
-        out.append(_text(x(value), bottom + 18, f"{value:+.2f}" if value else "0", "middle"))
+    for value, anchor in ((-reach / 1.05, "start"), (0, "middle"), (reach / 1.05, "end")):
+        out.append(_text(x(value), bottom + 18, f"{value:+.2f}" if value else "0", anchor))
     for row, line in enumerate(lines):
         if line["delta"] is None:
             continue
