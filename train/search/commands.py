@@ -24,13 +24,13 @@ def tune_command(
         raise UsageError("tune", f"needs {error.name}: pip install 'carpus[tune]'") from None
     from train.search.space import read_space
 
-    base = ready(load(source, settings))
-    space = read_space(source, base)
+    asked = load(source, settings)
+    base, space = ready(asked), read_space(source, asked)
     manifest = Manifest.find(data)
     arms = plan_arms(manifest, versions, fold, base.inner)
     runs = runs or manifest.root / "runs"
     found = tune(
-        arms, base, space, trials=trials, timeout=timeout, storage=storage or runs / "tune.sqlite", runs=runs,
+        arms, asked, space, trials=trials, timeout=timeout, storage=storage or runs / "tune.sqlite", runs=runs,
         out=out or runs / "tune", reporter=Reporter(),
     )  # fmt: skip
     same = len({one.trials for one in found}) == 1

@@ -72,13 +72,13 @@ class Side:
     """The study of one version.
 
     Args:
-        arm: its films. base: configuration of which the space changes a part.
+        arm: its films. asked: configuration of which the space changes a part.
         storage: of Optuna's. runs: folder of all runs; trials are kept in its ``tune``.
     """
 
-    def __init__(self, arm: Arm, base: Config, space: Space, storage: optuna.storages.BaseStorage, runs: Path):
-        self.arm, self.base, self.space, self.runs = arm, base, space, runs
-        digest = base.digest(arm.version.digest, arm.split_digest, str(arm.fold), space.digest())
+    def __init__(self, arm: Arm, asked: Config, space: Space, storage: optuna.storages.BaseStorage, runs: Path):
+        self.arm, self.asked, self.base, self.space, self.runs = arm, asked, ready(asked), space, runs
+        digest = self.base.digest(arm.version.digest, arm.split_digest, str(arm.fold), space.digest())
         self.name = f"{arm.version.name}-{digest}"
         self.study = optuna.create_study(
             study_name=self.name, storage=storage, direction="maximize", load_if_exists=True,
@@ -141,7 +141,7 @@ class Side:
         if not whole:
             return Tuned(*facts, None, None, None)
         best = max(whole, key=lambda t: (t.value, -t.number))
-        config = self.space.suggest(self.base, optuna.trial.FixedTrial(best.params))
+        config = self.space.suggest(self.asked, optuna.trial.FixedTrial(best.params))  # trained on all patients
         file = out / f"best-{self.arm.version.name}.yaml"
         about = (
             f"# Best of {len(done)} trials of {self.base.steps} steps on {self.arm.version.name}, fold "
@@ -155,7 +155,7 @@ class Side:
 
 
 def tune(
-    arms: Sequence[Arm], base: Config, space: Space, *, trials: int, timeout: float, storage: Path, runs: Path,
+    arms: Sequence[Arm], asked: Config, space: Space, *, trials: int, timeout: float, storage: Path, runs: Path,
     out: Path, reporter: Reporter,
 ) -> list[Tuned]:
     """Tune a configuration for each version with the same budget: as many trials of as many steps, in turns.
@@ -163,7 +163,7 @@ def tune(
     Trials are scored on the inner split of the training patients; the films of the scored fold are never read.
 
     Args:
-        arms: one or two, planned with the inner share of ``base``. base: from :func:`ready`.
+        arms: one or two, planned with the inner share of ``ready(asked)``. asked: the configuration to be tuned.
         trials: a version, those of earlier calls included. timeout: seconds after which no round begins; 0: none.
         storage: an SQLite file. runs: folder of all runs. out: where the best configurations go.
 
@@ -174,7 +174,7 @@ def tune(
         raise UsageError("--trials", f"{trials} is not at least 1")
     since = time.monotonic()
     with _storage(storage) as opened:
-        sides = [Side(arm, base, space, opened, runs) for arm in arms]
+        sides = [Side(arm, asked, space, opened, runs) for arm in arms]
         for number in range(trials):
             if timeout and time.monotonic() - since >= timeout:
                 reporter.line(f"time is up after {number} of {trials} trials")
