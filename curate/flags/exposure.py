@@ -71,8 +71,7 @@ def measure(film: Film) -> dict[str, float]:
     """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
     gray = film.small
     here = body(gray)
-    everywhere = np.bincount(gray.ravel(), minlength=256)
-    inside = np.bincount(gray.ravel(), here.ravel(), 256).astype(np.int64)
+    everywhere, inside = (_counts(gray, mask) for mask in (None, here.view(np.uint8)))
     values = inside if inside.sum() > 50 else everywhere
     ground = (everywhere - inside)[:PLATE]
     low, middle, high = (_quantile(values, q) for q in (0.1, 0.5, 0.97))
@@ -86,6 +85,10 @@ def measure(film: Film) -> dict[str, float]:
         "ground": _quantile(ground, 0.5) if ground.sum() > 50 else low,
         "noise": noise(film.gray),
     }
+
+
+def _counts(gray: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+    return cv2.calcHist([gray], [0], mask, [256], [0, 256]).ravel().astype(np.int64)
 
 
 def _quantile(counts: np.ndarray, q: float) -> float:
