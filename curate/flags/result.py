@@ -24,6 +24,10 @@ class Finding:
     where: Box | None = None
     measures: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        # networks' last bits depend on the processor and on its threads; what is stored and compared must not
+        object.__setattr__(self, "score", round(float(self.score), 4))
+
     def to_dict(self) -> dict[str, Any]:
         return {
             "score": self.score,
