@@ -2,9 +2,9 @@
 
     python -m benchmarks.predict [--run RUN]
 
-Run lengths: the loop over full masks that everybody copies, and ``train.rle`` on one label plane; processor time of one
-thread. Memory: a fresh process a way, which predicts one film of 2048 x 2048 by a network of 29 classes (UNet on
-EfficientNet-lite0 with random weights, or a finished run) whole at 512, and by windows of 512 at the film's own size;
+Run lengths: the loop over full masks that everybody copies, and ``train.predict.rle`` on one label plane; processor
+time of one thread. Memory: a fresh process a way, which predicts one film of 2048 x 2048 by a network of 29 classes (UNet
+on EfficientNet-lite0 with random weights, or a finished run) whole at 512, and by windows of 512 at the film's own size;
 peak resident memory beyond that before the film was
 read (Linux).
 """
@@ -20,7 +20,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from train.rle import decode, encode_plane
+from train.predict.rle import decode, encode_plane
 
 SIZE, BONES, ROUNDS = 2048, 29, 5
 
@@ -65,9 +65,9 @@ def memory(way: str, run: str) -> None:
     import torch
 
     from train.config import load
-    from train.models import build
-    from train.predict import Predictor, find_members
-    from train.predict_members import Member
+    from train.models.zoo import build
+    from train.predict.members import Member
+    from train.predict.predictor import Predictor, find_members
 
     torch.set_num_threads(1)
     cpu = torch.device("cpu")

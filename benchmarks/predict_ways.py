@@ -12,9 +12,9 @@ import numpy as np
 
 from curate.presets import REGIONS
 from train.evaluate import true_plane
-from train.fit import device
-from train.predict import Predictor, find_members
-from train.predict_refine import Refiner
+from train.fit.run import device
+from train.predict.predictor import Predictor, find_members
+from train.predict.refine import Refiner
 from train.reopen import open_run
 from train.scores import score_planes
 

@@ -22,13 +22,13 @@ import torch
 from curate.manifest import Manifest
 from train.arms import make_arm
 from train.config import Config, load
-from train.data import DrawSampler, loader_workers, make_loader
-from train.feed import open_store, prepare_arm, training_set
-from train.models import build
-from train.module import Segmenter
-from train.optim import make_optimiser
-from train.optimise import make_trainer
-from train.planes import expand
+from train.data.draws import DrawSampler, loader_workers, make_loader
+from train.data.feed import open_store, prepare_arm, training_set
+from train.data.planes import expand
+from train.fit.module import Segmenter
+from train.fit.optim import make_optimiser
+from train.fit.optimise import make_trainer
+from train.models.zoo import build
 from train.progress import Reporter
 from train.runs import RunFolder
 from train.stack import lightning

@@ -19,11 +19,11 @@ import cv2
 import numpy as np
 
 from curate.manifest import Manifest
-from train.data import Films, collate
-from train.films import FilmStore
-from train.natives import NativeStore
-from train.patches import Patches
-from train.prepare import prepare
+from train.data.draws import Films, collate
+from train.data.films import FilmStore
+from train.data.natives import NativeStore
+from train.data.patches import Patches
+from train.data.prepare import prepare
 
 TARGET = 60  # times the naive loader
 

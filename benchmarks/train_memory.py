@@ -13,10 +13,10 @@ import sys
 
 import torch
 
-from train.batch import need_of
 from train.config import load
-from train.losses import Loss
-from train.models import build
+from train.fit.batch import need_of
+from train.fit.losses import Loss
+from train.models.zoo import build
 
 CASES = (("unet-lite0", 256, 4), ("demo", 192, 8), ("segformer-b0", 256, 4), ("unet++-resnet50", 128, 4))
 

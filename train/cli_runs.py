@@ -36,7 +36,7 @@ def predict(
     Args:
         paths: run folders, or folders of them; last, a picture or a folder of pictures.
     """
-    from train.predict_command import Look, predict_command
+    from train.predict.command import Look, predict_command
 
     look = Look(method, tta, thresholds, size, window, overlap, refine)
     return predict_command(paths, out, format, look, json)
@@ -53,7 +53,7 @@ def ensemble(
     Args:
         runs: run folders, or folders of them.
     """
-    from train.ensemble import ensemble_command
+    from train.predict.ensemble import ensemble_command
 
     return ensemble_command(runs, data, tta, thresholds, json)
 
@@ -134,7 +134,7 @@ def pseudo(
         source: version whose films to label; the newest by default.
         name: of the new version; the next vN by default.
     """
-    from train.pseudo_command import pseudo_command
+    from train.predict.pseudo_command import pseudo_command
 
     return pseudo_command(runs, source, confidence, (method, tta, thresholds), name, data, json)
 

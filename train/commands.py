@@ -13,12 +13,12 @@ import numpy as np
 from curate import terminal
 from curate.errors import UsageError
 from curate.files import write_atomically
-from train.ensemble import mean_over_classes
 from train.evaluate import evaluate
+from train.predict.ensemble import mean_over_classes
+from train.predict.thresholds import tune_thresholds
 from train.progress import Reporter
 from train.reopen import OpenRun, open_run
 from train.scores import write_scores
-from train.thresholds import tune_thresholds
 
 LOOKS = "test-looks.jsonl"
 """Beside the runs: one line for each time that test films were scored."""

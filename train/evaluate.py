@@ -17,10 +17,10 @@ from curate.manifest.row import SampleRow
 from curate.sample.image import background_level
 from curate.sample.raster import label_plane
 from curate.sample.read import SampleReader
-from train.films import FilmStore, training_scale
-from train.natives import NativeStore
-from train.predict_views import views_of
-from train.predict_windows import bands
+from train.data.films import FilmStore, training_scale
+from train.data.natives import NativeStore
+from train.predict.views import views_of
+from train.predict.windows import bands
 from train.scores import ScoreRow, pixel_size, rows_of, score_planes
 from train.upscale import plane_of_logits
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from curate.errors import UsageError
 from train.arms import Arm
 from train.config import Config
-from train.fit import RunResult, fit_run
+from train.fit.run import RunResult, fit_run
 from train.progress import Reporter
 from train.runs import arm_folder
 
@@ -47,7 +47,7 @@ def run_experiment(
         runs: the folder of all runs; ``runs`` beside the manifest by default.
 
     Raises:
-        CarpusError: as :func:`train.fit.fit_run`; or the arms began from different weights.
+        CarpusError: as :func:`train.fit.run.fit_run`; or the arms began from different weights.
     """
     if seeds < 1:
         raise UsageError("--seeds", f"{seeds} is not at least 1")

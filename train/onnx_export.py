@@ -23,8 +23,8 @@ from curate import terminal
 from curate.errors import CarpusError, UsageError
 from curate.files import write_atomically
 from curate.manifest.row import SampleRow
+from train.data.prepare import prepare
 from train.evaluate import logits_of
-from train.prepare import prepare
 from train.reopen import OpenRun, open_run
 from train.upscale import logit
 

@@ -16,11 +16,11 @@ from curate.manifest.row import SampleRow
 from curate.manifest.store import Manifest, Version
 from curate.sample.read import SampleReader
 from train.config import Config
-from train.feed import open_store
-from train.fit import device
-from train.prepare import prepare
+from train.data.feed import open_store
+from train.data.prepare import prepare
+from train.data.store import DigestStore
+from train.fit.run import device
 from train.runs import load_model, read_record
-from train.store import DigestStore
 
 
 @dataclass(eq=False)

@@ -160,8 +160,8 @@ def load_model(path: Path, classes: Sequence[str] | None = None) -> tuple[Any, C
     Raises:
         UsageError: damaged, not a model of ours, pickled code inside, or for other classes.
     """
-    from train.encoders import read_safely
-    from train.models import build
+    from train.models.encoders import read_safely
+    from train.models.zoo import build
 
     path = RunFolder(Path(path)).model if Path(path).is_dir() else Path(path)
     made = read_safely(path)

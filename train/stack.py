@@ -6,7 +6,7 @@ imports in this file is the point of it.
 
 from __future__ import annotations
 
-from train.torchvision_shim import import_torchvision
+from curate.compat.torchvision_shim import import_torchvision
 
 torchvision = import_torchvision()
 

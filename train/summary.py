@@ -14,7 +14,7 @@ from train.scores import read_scores
 
 if TYPE_CHECKING:  # for the names alone: they bring torch with them
     from train.experiment import Experiment
-    from train.fit import RunResult
+    from train.fit.run import RunResult
 
 
 def per_class(results: Sequence[RunResult]) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from curate.flags.trunk import STAGES
-from train.encoders import lite0_file
+from train.models.encoders import lite0_file
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "curate" / "flags" / "weights"
 EPSILON = 1e-3

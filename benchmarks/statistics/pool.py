@@ -24,7 +24,7 @@ from train import evaluate as scoring
 from train.arms import Arm, plan_arms
 from train.compare.arm import read_arm
 from train.config import Config, load
-from train.fit import fit_run
+from train.fit.run import fit_run
 from train.progress import Reporter
 
 SETTINGS = (

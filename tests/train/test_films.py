@@ -12,7 +12,7 @@ from shapely import box
 from curate.errors import CarpusError
 from curate.sample.annotation import Annotation
 from curate.sample.raster import label_plane
-from train.films import FilmStore, TrainingFilm, encode_runs, letterbox, pack, trim, unpack, weighted_planes
+from train.data.films import FilmStore, TrainingFilm, encode_runs, letterbox, pack, trim, unpack, weighted_planes
 
 CLASSES = ("a", "b", "c")
 

@@ -10,21 +10,21 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import train.batch  # noqa: E402
+import train.fit.batch  # noqa: E402
 from curate.errors import UsageError  # noqa: E402
 from curate.manifest import Manifest  # noqa: E402
 from train.arms import make_arm  # noqa: E402
-from train.batch import Need, check_batch, find_batch, largest_batch, need_of  # noqa: E402
 from train.config import load  # noqa: E402
-from train.fit import fit_run  # noqa: E402
-from train.loggers import make_loggers  # noqa: E402
-from train.losses import Loss  # noqa: E402
-from train.models import build  # noqa: E402
-from train.module import LossError, Segmenter  # noqa: E402
+from train.fit.batch import Need, check_batch, find_batch, largest_batch, need_of  # noqa: E402
+from train.fit.loggers import make_loggers  # noqa: E402
+from train.fit.losses import Loss  # noqa: E402
+from train.fit.module import LossError, Segmenter  # noqa: E402
+from train.fit.run import fit_run  # noqa: E402
+from train.fit.sheets import BOTH, FOUND, TRUE, bars, outlines  # noqa: E402
+from train.models.zoo import build  # noqa: E402
 from train.progress import Reporter  # noqa: E402
 from train.runs import RunFolder, run_folder  # noqa: E402
 from train.scores import read_scores  # noqa: E402
-from train.sheets import BOTH, FOUND, TRUE, bars, outlines  # noqa: E402
 
 QUIET = Reporter(quiet=True)
 LOOKS = ("steps=10", "inner=0.3", "evaluate_every=5")
@@ -70,7 +70,7 @@ def test_weights_and_biases_works_offline(tiny, settings):
 
 
 def test_a_logger_that_is_not_installed_is_named(tmp_path, monkeypatch):
-    monkeypatch.setattr("train.loggers.importlib.util.find_spec", lambda name: None)
+    monkeypatch.setattr("train.fit.loggers.importlib.util.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"wandb is not installed: pip install 'carpus\[wandb\]'"):
         make_loggers(load(None, ["loggers=[wandb]"]), RunFolder(tmp_path), "v1")
 
@@ -139,7 +139,7 @@ def test_what_a_step_needs_grows_with_batch_and_size_and_a_batch_that_cannot_fit
     assert Need(100, 10).fits(155) == 5
     assert Need(100, 10).fits(50) == 0
     free = needs[128].total(40)
-    monkeypatch.setattr(train.batch, "free_memory", lambda: free)
+    monkeypatch.setattr(train.fit.batch, "free_memory", lambda: free)
     module = Segmenter(network, config, tuple("abcde"), 0)
     with pytest.raises(UsageError, match=r"batch: 512 samples of 128 pixels need about .* GiB, .* free; batch=3\d"):
         check_batch(module)

@@ -9,8 +9,8 @@ torch = pytest.importorskip("torch")
 
 from curate.errors import UsageError  # noqa: E402
 from train.config import LOSSES, load  # noqa: E402
-from train.losses import Loss, bce, dice, focal, tversky  # noqa: E402
-from train.planes import expand, to_tensor  # noqa: E402
+from train.data.planes import expand, to_tensor  # noqa: E402
+from train.fit.losses import Loss, bce, dice, focal, tversky  # noqa: E402
 
 NAMES = ("a", "b", "c")
 

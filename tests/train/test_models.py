@@ -9,10 +9,10 @@ torch = pytest.importorskip("torch")
 
 from curate.errors import UsageError  # noqa: E402
 from train.config import Config, load, preset_names  # noqa: E402
-from train.encoders import lite0_file, load_encoder, read_tensors, rename_lite0  # noqa: E402
-from train.losses import Loss  # noqa: E402
-from train.models import build, encoder_name, encoder_of, initialise  # noqa: E402
-from train.optim import Plateau, learning_rate, make_optimiser  # noqa: E402
+from train.fit.losses import Loss  # noqa: E402
+from train.fit.optim import Plateau, learning_rate, make_optimiser  # noqa: E402
+from train.models.encoders import lite0_file, load_encoder, read_tensors, rename_lite0  # noqa: E402
+from train.models.zoo import build, encoder_name, encoder_of, initialise  # noqa: E402
 from train.runs import load_model, save_model  # noqa: E402
 
 CLASSES = tuple(f"bone-{k}" for k in range(29))
@@ -152,7 +152,7 @@ def test_first_weights_say_where_they_come_from(lite0, monkeypatch):
     stem = encoder_of(network).state_dict()["model.conv_stem.weight"]
     assert torch.allclose(stem, lite0["conv_stem.weight"].sum(1, keepdim=True))
     assert initialise(network, load(None, ["weights=none"])).origin == "random"
-    monkeypatch.setattr("train.models.hub_reachable", lambda: False)
+    monkeypatch.setattr("train.models.zoo.hub_reachable", lambda: False)
     monkeypatch.setenv("TORCH_HOME", "/nonexistent")
     monkeypatch.setattr("torch.hub.load_state_dict_from_url", _no_network)
     alone = load(None, ["encoder=tu-resnet18"])

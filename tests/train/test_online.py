@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from curate.errors import UsageError
-from train.online import PRESETS, OnlineAugmenter, as_bytes, from_bytes
+from train.data.online import PRESETS, OnlineAugmenter, as_bytes, from_bytes
 
 SIZE = 64
 

@@ -20,12 +20,12 @@ from curate.sample.annotation import Annotation  # noqa: E402
 from curate.sample.read import SampleReader  # noqa: E402
 from curate.terminal import run  # noqa: E402
 from train.config import load  # noqa: E402
-from train.data import DrawSampler, make_loader  # noqa: E402
-from train.feed import inner_set, open_store, training_set  # noqa: E402
-from train.natives import NativeFilm, NativeStore, pack_native, spread_centres, unpack_native  # noqa: E402
-from train.patches import Patches, patch_corner  # noqa: E402
-from train.prepare import prepare  # noqa: E402
-from train.windows import has_windows, render_window  # noqa: E402
+from train.data.draws import DrawSampler, make_loader  # noqa: E402
+from train.data.feed import inner_set, open_store, training_set  # noqa: E402
+from train.data.natives import NativeFilm, NativeStore, pack_native, spread_centres, unpack_native  # noqa: E402
+from train.data.patches import Patches, patch_corner  # noqa: E402
+from train.data.prepare import prepare  # noqa: E402
+from train.data.windows import has_windows, render_window  # noqa: E402
 
 CLASSES = ("large", "small", "absent")
 SIDE = 48

@@ -24,12 +24,12 @@ from curate.terminal import run  # noqa: E402
 from tests.train.conftest import BONES, runs_of  # noqa: E402
 from train.arms import make_arm  # noqa: E402
 from train.cli import app  # noqa: E402
-from train.output import shapes_of_plane, simplified, write_predictions  # noqa: E402
-from train.predict import Predictor, find_members, find_pictures, predict_pictures  # noqa: E402
+from train.predict.output import shapes_of_plane, simplified, write_predictions  # noqa: E402
+from train.predict.predictor import Predictor, find_members, find_pictures, predict_pictures  # noqa: E402
+from train.predict.rle import decode, encode_plane, read_submission  # noqa: E402
+from train.predict.thresholds import GRID, choose, dice_curves  # noqa: E402
 from train.reopen import open_run  # noqa: E402
-from train.rle import decode, encode_plane, read_submission  # noqa: E402
 from train.scores import read_scores, score_planes  # noqa: E402
-from train.thresholds import GRID, choose, dice_curves  # noqa: E402
 from train.upscale import plane_of_logits  # noqa: E402
 
 CPU = torch.device("cpu")

@@ -15,11 +15,11 @@ import cv2  # noqa: E402
 
 from curate.errors import UsageError  # noqa: E402
 from curate.presets import CARPALS  # noqa: E402
-from train.predict import Predictor  # noqa: E402
-from train.predict_members import Member  # noqa: E402
-from train.predict_refine import Refiner, region_box  # noqa: E402
-from train.predict_views import views_of  # noqa: E402
-from train.predict_windows import bands, gaussian, starts  # noqa: E402
+from train.predict.members import Member  # noqa: E402
+from train.predict.predictor import Predictor  # noqa: E402
+from train.predict.refine import Refiner, region_box  # noqa: E402
+from train.predict.views import views_of  # noqa: E402
+from train.predict.windows import bands, gaussian, starts  # noqa: E402
 from train.upscale import PlaneWriter, plane_of_logits  # noqa: E402
 
 CPU = torch.device("cpu")

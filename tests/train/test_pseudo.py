@@ -11,7 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import train.pseudo as pseudo  # noqa: E402
+import train.predict.pseudo as pseudo  # noqa: E402
 from augment.cli import app as augment  # noqa: E402
 from curate.cli import app as curate  # noqa: E402
 from curate.errors import CarpusError, LeakError, UsageError  # noqa: E402
@@ -22,9 +22,9 @@ from curate.terminal import run  # noqa: E402
 from tests.train.conftest import BONES, painted_set, runs_of  # noqa: E402
 from train.arms import make_arm, split_table  # noqa: E402
 from train.cli import app  # noqa: E402
-from train.predict import Predictor, find_members  # noqa: E402
-from train.predict_tally import Tally  # noqa: E402
-from train.pseudo import label  # noqa: E402
+from train.predict.predictor import Predictor, find_members  # noqa: E402
+from train.predict.pseudo import label  # noqa: E402
+from train.predict.tally import Tally  # noqa: E402
 
 CPU = torch.device("cpu")
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from curate.errors import CarpusError, UsageError
-from train.rle import SubmissionWriter, decode, encode_plane, read_submission
+from train.predict.rle import SubmissionWriter, decode, encode_plane, read_submission
 
 
 def _slow(mask: np.ndarray) -> str:

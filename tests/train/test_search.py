@@ -18,7 +18,7 @@ from curate.terminal import run  # noqa: E402
 from train.arms import plan_arms  # noqa: E402
 from train.cli import app  # noqa: E402
 from train.config import load  # noqa: E402
-from train.feed import open_store  # noqa: E402
+from train.data.feed import open_store  # noqa: E402
 from train.progress import Reporter  # noqa: E402
 from train.search.queue import find_configs, run_process, run_queue  # noqa: E402
 from train.search.space import read_space  # noqa: E402

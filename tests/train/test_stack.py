@@ -37,7 +37,7 @@ def test_a_missing_operator_is_defined_and_the_import_repeated(tmp_path):
     done = _python(
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
         "import torch\n"
-        "from train.torchvision_shim import import_torchvision\n"
+        "from curate.compat.torchvision_shim import import_torchvision\n"
         "assert import_torchvision() is sys.modules['torchvision']\n"
         "assert 'torchvision.registrations' in sys.modules\n"
         "try:\n    torch.ops.torchvision.nms(torch.ones(1, 4), torch.ones(1), 0.5)\n"
@@ -51,7 +51,7 @@ def test_another_failure_is_passed_on(tmp_path):
     (tmp_path / "torchvision.py").write_text("raise RuntimeError('something else')\n")
     done = _python(
         f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n"
-        "from train.torchvision_shim import import_torchvision\n"
+        "from curate.compat.torchvision_shim import import_torchvision\n"
         "import_torchvision()"
     )
     assert "RuntimeError: something else" in done.stderr

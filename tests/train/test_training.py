@@ -10,7 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-import train.callbacks  # noqa: E402
+import train.fit.callbacks  # noqa: E402
 from curate.cli import app as curate  # noqa: E402
 from curate.errors import CarpusError, LockedError, UsageError  # noqa: E402
 from curate.manifest import Manifest  # noqa: E402
@@ -19,8 +19,8 @@ from curate.terminal import run  # noqa: E402
 from train.arms import check_same_evaluation, make_arm, plan_arms  # noqa: E402
 from train.config import load  # noqa: E402
 from train.experiment import run_experiment  # noqa: E402
-from train.fit import fit_run  # noqa: E402
-from train.module import LossError  # noqa: E402
+from train.fit.module import LossError  # noqa: E402
+from train.fit.run import fit_run  # noqa: E402
 from train.progress import Reporter  # noqa: E402
 from train.runs import RunFolder, load_model, run_folder  # noqa: E402
 
@@ -89,14 +89,14 @@ def test_an_interrupted_run_ends_as_an_undisturbed_one(tiny, settings, more, mon
     settings += more
     whole = _fit(tiny, settings, runs=tiny / "whole")
     cut = {"at": 6}
-    proper = train.callbacks.Journal.on_train_batch_end
+    proper = train.fit.callbacks.Journal.on_train_batch_end
 
     def stop(self, trainer, *rest):
         proper(self, trainer, *rest)
         if cut["at"] and trainer.global_step >= cut["at"]:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(train.callbacks.Journal, "on_train_batch_end", stop)
+    monkeypatch.setattr(train.fit.callbacks.Journal, "on_train_batch_end", stop)
     folder = run_folder(tiny / "cut", _arm(tiny, settings), load(None, settings), 0)
     with pytest.raises(KeyboardInterrupt):
         _fit(tiny, settings, runs=tiny / "cut")
@@ -124,9 +124,9 @@ def test_seeds_differ_and_repeat(tiny, settings):
 
 
 def test_loader_processes_change_nothing(tiny):
-    from train.data import DrawSampler, Films, make_loader
-    from train.films import FilmStore
-    from train.prepare import prepare
+    from train.data.draws import DrawSampler, Films, make_loader
+    from train.data.films import FilmStore
+    from train.data.prepare import prepare
 
     arm = _arm(tiny, [])
     store = FilmStore(tiny / "cache", 64, arm.version.manifest.classes)
@@ -144,7 +144,7 @@ def test_loader_processes_change_nothing(tiny):
 
 
 def test_draws_are_whole_permutations_whatever_the_cut():
-    from train.data import DrawSampler
+    from train.data.draws import DrawSampler
 
     def draws(length, looks):
         sampler = DrawSampler(7, length, seed=5)

@@ -16,7 +16,7 @@ import numpy as np
 import torch
 
 from curate.errors import UsageError
-from train.models import Network, encoder_of
+from train.models.zoo import Network, encoder_of
 
 
 def grad_cams(

@@ -81,9 +81,9 @@ def _number(value: float | None, sign: str = "") -> str:
 
 def batch_command(source: str | None, settings: Sequence[str], classes: int, as_json: bool) -> int:
     """``train batch``: the largest batch that fits; exit code 1 where not even one sample does."""
-    from train.batch import find_batch
-    from train.losses import Loss
-    from train.models import build
+    from train.fit.batch import find_batch
+    from train.fit.losses import Loss
+    from train.models.zoo import build
 
     config = load(source, settings)
     names = [str(k) for k in range(classes)]

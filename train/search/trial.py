@@ -10,9 +10,9 @@ import optuna
 
 from train.arms import Arm
 from train.config import Config
-from train.feed import open_store, prepare_rows_of
-from train.module import Segmenter
-from train.optimise import optimise
+from train.data.feed import open_store, prepare_rows_of
+from train.fit.module import Segmenter
+from train.fit.optimise import optimise
 from train.progress import Reporter
 from train.runs import RunFolder
 from train.stack import lightning
@@ -77,7 +77,7 @@ def run_trial(
 
     Raises:
         optuna.TrialPruned: others had done better by some look.
-        CarpusError: as :func:`train.optimise.optimise`.
+        CarpusError: as :func:`train.fit.optimise.optimise`.
     """
     folder.path.mkdir(parents=True, exist_ok=True)
     store = open_store(cache, config, arm.version.manifest.classes)

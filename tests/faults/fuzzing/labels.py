@@ -20,7 +20,7 @@ from curate.sample.render import render
 from curate.sample.warp import Film
 from tests.faults.fuzzing.pictures import GREY, SIZE
 from tests.faults.fuzzing.target import Target
-from train.rle import decode, read_submission
+from train.predict.rle import decode, read_submission
 
 
 def square(x: float = 2) -> list[list[float]]:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-PARSERS = ["curate", "augment.journal", "augment.runfile", "augment.plan", "train.rle"]
+PARSERS = ["curate", "augment.journal", "augment.runfile", "augment.plan", "train.predict.rle"]
 """Modules whose branches guide the search."""
 
 

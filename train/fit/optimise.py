@@ -12,19 +12,19 @@ import torch
 
 from curate.errors import CarpusError, UsageError
 from train.arms import Arm
-from train.batch import check_batch, too_large
-from train.callbacks import EarlyStop, Journal, Keeper
 from train.config import Config
-from train.data import DrawSampler, loader_workers, make_loader
-from train.encoders import read_safely
-from train.feed import inner_set, training_set
-from train.loggers import Board, make_loggers
-from train.models import Initial, build, initialise
-from train.module import Segmenter
+from train.data.draws import DrawSampler, loader_workers, make_loader
+from train.data.feed import inner_set, training_set
+from train.data.store import DigestStore
+from train.fit.batch import check_batch, too_large
+from train.fit.callbacks import EarlyStop, Journal, Keeper
+from train.fit.loggers import Board, make_loggers
+from train.fit.module import Segmenter
+from train.models.encoders import read_safely
+from train.models.zoo import Initial, build, initialise
 from train.progress import Reporter
 from train.runs import RunFolder
 from train.stack import lightning
-from train.store import DigestStore
 
 _PRECISION = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 

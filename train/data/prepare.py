@@ -12,9 +12,9 @@ from curate.manifest.row import SampleRow
 from curate.manifest.store import Manifest, Version
 from curate.sample.image import background_level
 from curate.sample.read import SampleReader
-from train.films import FilmStore, training_scale, trim
-from train.natives import NativeStore
-from train.windows import has_windows
+from train.data.films import FilmStore, training_scale, trim
+from train.data.natives import NativeStore
+from train.data.windows import has_windows
 
 _BLOCK = 16  # samples a task: enough to reuse decoded parents, few enough to show progress
 

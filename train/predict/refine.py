@@ -13,8 +13,8 @@ from curate.errors import UsageError
 from curate.presets import REGIONS
 from curate.sample.geometry import compose, scale_affine, translation
 from curate.sample.warp import Film, warp
-from train.predict_members import Member, check_members
-from train.predict_views import Window
+from train.predict.members import Member, check_members
+from train.predict.views import Window
 from train.upscale import class_values, logit
 
 MARGIN = 0.2

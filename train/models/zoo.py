@@ -14,8 +14,8 @@ from torch import nn
 
 from curate.errors import UsageError
 from train.config import Config
-from train.encoders import LITE0, Initial, hub_reachable, lite0_file, load_encoder, read_tensors, rename_lite0
-from train.mask2former import build_mask2former
+from train.models.encoders import LITE0, Initial, hub_reachable, lite0_file, load_encoder, read_tensors, rename_lite0
+from train.models.mask2former import build_mask2former
 
 _SMP = {
     "unet": "Unet", "unet++": "UnetPlusPlus", "manet": "MAnet", "linknet": "Linknet", "fpn": "FPN", "pspnet": "PSPNet",

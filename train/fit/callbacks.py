@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import IO, Any
 
-from train.module import Segmenter
+from train.fit.module import Segmenter
 from train.progress import Reporter
 from train.stack import lightning
 

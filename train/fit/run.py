@@ -15,10 +15,10 @@ from curate.files import write_atomically
 from curate.sample.read import SampleReader
 from train.arms import Arm
 from train.config import Config
+from train.data.feed import open_store, prepare_arm
 from train.evaluate import evaluate
-from train.feed import open_store, prepare_arm
-from train.loggers import log_scores
-from train.optimise import optimise
+from train.fit.loggers import log_scores
+from train.fit.optimise import optimise
 from train.progress import Reporter
 from train.runs import RunFolder, read_record, run_folder, save_model, write_record
 from train.scores import write_scores

@@ -17,14 +17,14 @@ from curate.sample.geometry import scale_affine
 from curate.sample.image import SUFFIXES, background_level, read_image
 from curate.sample.raster import plane_dtype
 from curate.sample.warp import Film, warp
+from train.data.films import letterbox, training_scale
 from train.evaluate import logits_of
-from train.films import letterbox, training_scale
-from train.predict_members import METHODS, Member, check_members, find_members, load_member, shares
-from train.predict_refine import Refiner
-from train.predict_tally import Tally
-from train.predict_views import Window, lay_back, views_of
-from train.predict_views import cut as cut_view
-from train.predict_windows import bands
+from train.predict.members import METHODS, Member, check_members, find_members, load_member, shares
+from train.predict.refine import Refiner
+from train.predict.tally import Tally
+from train.predict.views import Window, lay_back, views_of
+from train.predict.views import cut as cut_view
+from train.predict.windows import bands
 from train.upscale import PlaneWriter, plane_of_logits
 
 __all__ = ["METHODS", "Member", "Predictor", "find_members", "find_pictures", "load_member", "predict_pictures"]

@@ -1,7 +1,7 @@
 """Curves, per-class Dice and prediction pictures as a run goes, in TensorBoard and in Weights & Biases.
 
-``log.csv`` and ``inner.csv`` are always written (:mod:`train.callbacks`); this is what is looked at besides. W&B works
-offline unless the environment says ``WANDB_MODE=online``: nothing leaves the machine by itself.
+``log.csv`` and ``inner.csv`` are always written (:mod:`train.fit.callbacks`); this is what is looked at besides. W&B
+works offline unless the environment says ``WANDB_MODE=online``: nothing leaves the machine by itself.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from torch.utils.data import Dataset
 
 from curate.errors import UsageError
 from train.config import Config
-from train.data import collate
-from train.module import Segmenter
+from train.data.draws import collate
+from train.fit.module import Segmenter
+from train.fit.sheets import bars, beside, outlines, smaller
 from train.runs import RunFolder
 from train.scores import ScoreRow
-from train.sheets import bars, beside, outlines, smaller
 from train.stack import lightning
 
 SCALARS_EVERY = 10  # steps

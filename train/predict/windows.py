@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from train.predict_views import View, Window, cut, lay_back
+from train.predict.views import View, Window, cut, lay_back
 
 #: Takes uint8 (b, h, w), gives probabilities float32 (b, classes, h, w).
 Run = Callable[[np.ndarray], np.ndarray]

@@ -9,10 +9,10 @@ from pathlib import Path
 from curate import terminal
 from curate.errors import UsageError
 from curate.manifest import Manifest, SampleRow
-from train.fit import device
-from train.predict import Predictor, find_members
+from train.fit.run import device
+from train.predict.predictor import Predictor, find_members
+from train.predict.pseudo import Labelled, label
 from train.progress import Reporter
-from train.pseudo import Labelled, label
 
 
 def pseudo_command(

@@ -11,8 +11,8 @@ import torch
 
 from curate.errors import UsageError
 from train.config import Config
-from train.models import Network
-from train.module import Segmenter
+from train.fit.module import Segmenter
+from train.models.zoo import Network
 
 _SHARE = 0.9  # of the free memory that a step may take
 _MOST = 4096  # samples

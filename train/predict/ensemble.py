@@ -14,9 +14,9 @@ from curate.errors import UsageError
 from curate.sample.image import background_level
 from curate.sample.warp import Film
 from train.evaluate import true_plane
-from train.fit import device
-from train.predict import METHODS, Predictor, combine, majority
-from train.predict_members import Member, find_members, mean_dice, shares
+from train.fit.run import device
+from train.predict.members import Member, find_members, mean_dice, shares
+from train.predict.predictor import METHODS, Predictor, combine, majority
 from train.progress import Reporter
 from train.reopen import OpenRun, open_run
 from train.scores import ScoreRow, read_scores, score_planes

@@ -11,12 +11,12 @@ from torch.utils.data import Dataset
 from curate.manifest.row import SampleRow
 from train.arms import Arm
 from train.config import Config
-from train.data import Films
-from train.films import FilmStore
-from train.natives import NativeStore
-from train.online import OnlineAugmenter
-from train.patches import Patches, class_shares
-from train.prepare import prepare
+from train.data.draws import Films
+from train.data.films import FilmStore
+from train.data.natives import NativeStore
+from train.data.online import OnlineAugmenter
+from train.data.patches import Patches, class_shares
+from train.data.prepare import prepare
 from train.progress import Reporter
 
 INNER_PATCHES = 4

@@ -12,8 +12,8 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from curate.manifest.row import SampleRow
-from train.films import FilmStore
-from train.planes import to_tensor
+from train.data.films import FilmStore
+from train.data.planes import to_tensor
 
 #: Takes image uint8 (h, w), planes (p, h, w) and a seed; gives both back, moved alike.
 Augmenter = Callable[[np.ndarray, np.ndarray, int], tuple[np.ndarray, np.ndarray]]

@@ -27,9 +27,9 @@ from curate.sample.read import SampleReader
 from curate.steps import descends, plain
 from train.arms import split_table
 from train.evaluate import true_plane
-from train.output import shapes_of_plane
-from train.predict import Predictor
-from train.predict_tally import Tally
+from train.predict.output import shapes_of_plane
+from train.predict.predictor import Predictor
+from train.predict.tally import Tally
 from train.runs import RunFolder, read_record
 from train.scores import score_planes
 

@@ -12,10 +12,10 @@ from torch import nn
 
 from curate.errors import CarpusError
 from train.config import Config
-from train.losses import Loss
-from train.models import Network, encoder_of
-from train.optim import Plateau, learning_rate, make_optimiser
-from train.planes import expand
+from train.data.planes import expand
+from train.fit.losses import Loss
+from train.fit.optim import Plateau, learning_rate, make_optimiser
+from train.models.zoo import Network, encoder_of
 from train.stack import lightning
 
 _CHECK_EVERY = 20  # steps between checks of the loss on a GPU, which each check makes wait

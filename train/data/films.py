@@ -17,7 +17,7 @@ import numpy as np
 from curate.sample.annotation import Annotation
 from curate.sample.image import background_level
 from curate.sample.raster import label_plane, plane_dtype
-from train.store import DigestStore
+from train.data.store import DigestStore
 
 _MAGIC = b"carpusF1"
 _HEAD = struct.Struct("<8s6I")  # magic, height, width, item size of a plane, planes, runs, bytes of padding

@@ -15,7 +15,7 @@ from curate.formats.masks import trace
 from curate.formats.registry import format_of
 from curate.sample.geometry import polygonal_parts
 from curate.sample.image import read_image, write_png
-from train.rle import SubmissionWriter
+from train.predict.rle import SubmissionWriter
 
 #: Pixels by which simplifying may move a predicted outline.
 TOLERANCE = 0.3

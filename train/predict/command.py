@@ -10,17 +10,17 @@ import torch
 
 from curate import terminal
 from curate.errors import CarpusError, UsageError
-from train.fit import device
-from train.output import write_predictions
-from train.predict import Predictor, find_members, find_pictures, predict_pictures
-from train.predict_members import Member
-from train.predict_refine import Refiner
+from train.fit.run import device
+from train.predict.members import Member
+from train.predict.output import write_predictions
+from train.predict.predictor import Predictor, find_members, find_pictures, predict_pictures
+from train.predict.refine import Refiner
 from train.progress import Reporter
 
 
 @dataclass(frozen=True)
 class Look:
-    """How pictures are looked at: as in :class:`train.predict.Predictor`.
+    """How pictures are looked at: as in :class:`train.predict.predictor.Predictor`.
 
     Attributes:
         tuned: take the runs' tuned thresholds. refine: ``REGION`` or ``REGION=RUN``; ``None``: no second look.

@@ -12,9 +12,9 @@ from curate.manifest.row import SampleRow
 from curate.sample.read import FilmCache
 from curate.sample.recipe import Recipe
 from curate.sample.warp import Film
-from train.data import Augmenter
-from train.natives import NativeFilm, NativeStore
-from train.windows import render_window
+from train.data.draws import Augmenter
+from train.data.natives import NativeFilm, NativeStore
+from train.data.windows import render_window
 
 _PARENTS_MB = 256  # of decoded parents and their shrunk copies, a loader process
 

@@ -2,7 +2,7 @@
 
 Beside the pixels lie the label planes as runs that begin anew in every row, so that the rows of a patch are found and
 unfolded alone, and for each class some pixels that are spread over it, on which patches are centred. A child without
-files keeps no pixels here where a patch of it can be rendered straight from its parents (:mod:`train.windows`).
+files keeps no pixels here where a patch of it can be rendered straight from its parents (:mod:`train.data.windows`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import numpy as np
 
 from curate.sample.annotation import Annotation
 from curate.sample.raster import plane_dtype
-from train.films import weighted_planes
-from train.store import DigestStore
+from train.data.films import weighted_planes
+from train.data.store import DigestStore
 
 _MAGIC = b"carpusN1"
 _HEAD = struct.Struct("<8s8I")  # magic, height, width, background, item size, planes, runs, centres, has pixels

@@ -1,0 +1,1 @@
+"""The zoo: networks by name and the weights that they start from."""

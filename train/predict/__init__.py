@@ -1,0 +1,1 @@
+"""What finished runs say of pictures: label planes, files, labels by machine."""
