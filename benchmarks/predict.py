@@ -3,10 +3,9 @@
     python -m benchmarks.predict [--run RUN]
 
 Run lengths: the loop over full masks that everybody copies, and ``train.predict.rle`` on one label plane; processor
-time of one thread. Memory: a fresh process a way, which predicts one film of 2048 x 2048 by a network of 29 classes (UNet
-on EfficientNet-lite0 with random weights, or a finished run) whole at 512, and by windows of 512 at the film's own size;
-peak resident memory beyond that before the film was
-read (Linux).
+time of one thread. Memory: a fresh process a way, which predicts one film of 2048 x 2048 by a network of 29 classes
+(UNet on EfficientNet-lite0 with random weights, or a finished run) whole at 512, and by windows of 512 at the film's
+own size; peak resident memory beyond that before the film was read (Linux).
 """
 
 from __future__ import annotations
