@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -42,6 +43,9 @@ def review(
         say(f"{looked.line()}; you are {looked.reviewer}")
         say(f"open {server.url}")
         say("Ctrl-C ends it; a decision is on disk once its film no longer says that it is being saved")
+        # a shell starts what runs in the background deaf to Ctrl-C's signal: both must end the page, whoever sends them
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.default_int_handler)
         try:
             server.serve_forever()
         except KeyboardInterrupt:
