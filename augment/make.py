@@ -75,6 +75,7 @@ def make(
         manifest = Manifest.open(manifest.path)  # as it is now that nobody else writes
         before = _done_before(manifest, step, source, name)
         if before is not None:
+            Journal(manifest.root, before.name, step).close()  # it may have outlived a disk that would not remove it
             return Outcome(before, 0, 0, existed=True)
         parent = manifest.version(source)
         target = name or manifest.next_name()

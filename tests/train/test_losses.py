@@ -33,7 +33,7 @@ def test_mixup_targets_are_weighted_sums():
     assert target[:, :, 0, 0].numpy() == pytest.approx(np.array([[1.0, 0.7], [0.0, 1.0]]))
 
 
-@pytest.mark.parametrize("name", LOSSES)
+@pytest.mark.parametrize("name", [name for name in LOSSES if name != "set"])  # Mask2Former's own: test_models
 def test_every_loss_falls_towards_the_target_and_has_a_gradient(name):
     loss = Loss(load(None, [f"loss={name}"]), NAMES)
     target = (torch.rand(2, 3, 8, 8, generator=torch.Generator().manual_seed(0)) > 0.5).float()
