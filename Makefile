@@ -29,7 +29,7 @@ demo: install
 
 test: install lint
 	@mkdir -p .cache
-	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m 'not long' --basetemp=.cache/pytest
+	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not long" --durations=12 --basetemp=.cache/pytest
 
 test-long: install
 	@mkdir -p .cache
