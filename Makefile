@@ -27,6 +27,9 @@ $(STAMP): setup.cfg pyproject.toml
 demo: install
 	@sh docs/demo.sh
 
+# one thread a worker: two workers whose networks each take every core wait for one another most of the time
+test test-long: export OMP_NUM_THREADS := 1
+
 test: install lint
 	@mkdir -p .cache
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not long" --durations=12 --basetemp=.cache/pytest
