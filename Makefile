@@ -34,6 +34,7 @@ test: install lint
 	@mkdir -p .cache
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup -m "not long" --durations=12 --basetemp=.cache/pytest
 
+test-long: export HYPOTHESIS_PROFILE := search
 test-long: install
 	@mkdir -p .cache
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup --basetemp=.cache/pytest

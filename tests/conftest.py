@@ -7,10 +7,17 @@ import shutil
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from curate.ingest import ingest
 from tests.browser import Browser
 from tests.phantoms import tiny_set
+
+settings.register_profile("same", derandomize=True, deadline=None)
+settings.register_profile("search", deadline=None, print_blob=True)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "same"))
+"""A gate that draws other cases each time fails at random and teaches people to run it again: `make test` draws the
+same ones, and `make test-long` goes on searching."""
 
 
 @pytest.fixture(scope="session")

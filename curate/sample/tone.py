@@ -11,6 +11,10 @@ GROUND, SHOWN = (0.5,), (0.1, 0.25, 0.5, 0.75, 0.9, 0.98)
 """Quantiles that are brought onto each other, of a film's darker and of its lighter part. One in the ground: its levels
 lie so close together that two would stretch its noise."""
 
+STEEPEST = 2.0
+"""Beyond the outermost knots noise is widened no more than this: in a film whose ground is all but black, level 0 must
+not stay black beside a ground that became grey."""
+
 LEAST = 0.01
 """A film of which a part is smaller than this share of it is left as it is."""
 
@@ -34,17 +38,18 @@ def matching_table(film: Film, like: Film) -> np.ndarray | None:
     """Grey levels of one film -> those of another: uint8 (256,), never decreasing; ``None`` when either shows nothing.
 
     Each knot goes to its fellow, straight in between (histogram specification on few knots: noise and bones keep their
-    grain); beyond the outermost ones the levels move along.
+    grain); beyond the outermost ones the levels move along, towards black and white.
     """
     ours, theirs = knots(film), knots(like)
     if ours is None or theirs is None:
         return None
     known, first = np.unique(ours, return_index=True)
     wanted = theirs[first]
-    below, above = np.arange(256) < known[0], np.arange(256) > known[-1]
-    table = np.interp(np.arange(256), known, wanted)
-    table[below] = wanted[0] * np.arange(256)[below] / max(known[0], 1.0)
-    table[above] = 255 - (255 - wanted[-1]) * (255 - np.arange(256)[above]) / max(255 - known[-1], 1.0)
+    levels = np.arange(256)
+    darker, lighter = np.maximum(known[0] - levels, 0), np.maximum(levels - known[-1], 0)
+    table = np.interp(levels, known, wanted)
+    table -= darker * min(wanted[0] / max(known[0], 1.0), STEEPEST)
+    table += lighter * min((255 - wanted[-1]) / max(255 - known[-1], 1.0), STEEPEST)
     return np.rint(table).astype(np.uint8)
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from curate.errors import RecipeError
@@ -23,10 +23,12 @@ def hand(seed: int = 0) -> np.ndarray:
     return np.clip(np.rint(gray + rng.normal(0, 2, gray.shape)), 0, 255).astype(np.uint8)
 
 
+@example(gain=0.5625, shift=-14, seed=0)
 @given(gain=st.floats(0.5, 1.3), shift=st.integers(-15, 30), seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=30)
 def test_another_exposure_of_the_same_hand_is_brought_back(gain, shift, seed):
     like = Film(hand(), 25)
+    assume(25 * gain + shift >= -1 and 186 * gain + shift <= 256)  # what the film clipped, nothing brings back
     other = np.clip(np.rint(hand(seed) * gain + shift), 0, 255).astype(np.uint8)
     table = matching_table(Film(other, int(np.median(other[0]))), like)
     assert (np.diff(table.astype(int)) >= 0).all()
