@@ -19,7 +19,7 @@ from curate.manifest.head import NAME, seal_fault
 from curate.manifest.lineage import check_leaks
 from curate.manifest.orphans import find_orphans
 from curate.manifest.row import original_digest
-from curate.manifest.table import rows_of
+from curate.manifest.rows import rows_of
 from curate.manifest.verified import Verified
 from curate.sample.image import decode, read_bytes
 from curate.sample.labelfile import read_derived, read_labels

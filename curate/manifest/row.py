@@ -15,7 +15,7 @@ PSEUDO = "pseudo"
 """Tag of a film whose labels a model made: to train on, never to be scored on."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class SampleRow:
     """What a version says of one sample.
 

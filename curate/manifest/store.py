@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections import ChainMap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -16,8 +18,9 @@ from curate.errors import ManifestError, UsageError
 from curate.files import inside
 from curate.manifest.head import TABLES, find_manifest, read_head
 from curate.manifest.row import SampleRow
-from curate.manifest.splits import TEST, read_split
-from curate.manifest.table import read_rows, read_table, rows_of
+from curate.manifest.rows import ById, Rows, is_put, rows_of
+from curate.manifest.splits import TEST, read_split, split_columns
+from curate.manifest.table import read_rows, read_table
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,8 +62,12 @@ class Version:
     @cached_property
     def fold_of(self) -> dict[str, int]:
         """group -> fold, -1 for test."""
+        return read_split(*self._split_file)
+
+    @property
+    def _split_file(self) -> tuple[Path, str | None]:
         info = self.manifest.head["splits"][self.split]
-        return read_split(inside(self.manifest.root, info["file"]), info["digest"] if self.verify else None)
+        return inside(self.manifest.root, info["file"]), info["digest"] if self.verify else None
 
     def own_table(self, columns: Sequence[str] | None = None, pages_only: bool = False) -> pa.Table:
         """The rows that this version's own step wrote.
@@ -72,6 +79,12 @@ class Version:
         path = inside(self.manifest.root, info["file"])
         return read_table(path, info["digest"] if self.verify else None, columns, pages_only)
 
+    def own_rows(self, samples: Iterable[str]) -> pa.Table:
+        """Of the rows that this version's own step wrote, those of some samples."""
+        info = self.entry["table"]
+        ids = pa.array(sorted(samples), pa.string())
+        return read_rows(inside(self.manifest.root, info["file"]), info["digest"] if self.verify else None, ids)
+
     def table(self, columns: Sequence[str] | None = None) -> pa.Table:
         """Every row of this version, as an Arrow table sorted by table then id: made to filter without objects.
 
@@ -80,16 +93,19 @@ class Version:
                 file is read, and what is read is checked page by page rather than by the digest of the whole.
         """
         wanted = None if columns is None else list(dict.fromkeys(["op", "id", *columns]))
-        layers: list[pa.Table] = []
-        hidden: set[str] = set()
+        layers = (t if seen.all() else t.filter(pa.array(seen)) for t, seen in self._layers(wanted))
+        return pa.concat_tables(reversed(list(layers)))
+
+    def _layers(self, columns: Sequence[str] | None) -> Iterator[tuple[pa.Table, np.ndarray]]:
+        """The tables of this version and those it was made from, newest first, and which rows of each are in it."""
+        hidden: list[pa.Array] = []
         for version in self.chain():
-            layer = version.own_table(wanted, pages_only=wanted is not None)
+            layer = version.own_table(columns, pages_only=columns is not None)
+            seen = is_put(layer)
             if hidden:
-                layer = layer.filter(pc.invert(pc.is_in(layer["id"], pa.array(sorted(hidden)))))
-            if version.parent is not None:
-                hidden.update(layer["id"].to_pylist())
-            layers.append(layer.filter(pc.equal(layer["op"], "put")))
-        return pa.concat_tables(reversed(layers))
+                seen &= ~pc.is_in(layer["id"], pa.chunked_array(hidden).combine_chunks()).to_numpy()
+            hidden += layer["id"].chunks
+            yield layer, seen
 
     def films(self, fold: int | None, columns: Sequence[str] = ()) -> pa.Table:
         """The originals of a fold (``None``: of the test set), without making objects.
@@ -98,8 +114,8 @@ class Version:
             columns: beside ``op``, ``id``, ``group`` and ``recipe``.
         """
         table = self.table(["group", "recipe", *columns])
-        wanted = TEST if fold is None else fold
-        groups = pa.array([g for g, f in self.fold_of.items() if f == wanted], pa.string())
+        groups, folds = split_columns(*self._split_file)
+        groups = groups.filter(pc.equal(folds, TEST if fold is None else fold))
         return table.filter(pc.and_(pc.is_in(table["group"], groups), pc.is_null(table["recipe"])))
 
     def recount(self) -> int:
@@ -116,35 +132,35 @@ class Version:
         return result
 
     @cached_property
-    def samples(self) -> tuple[SampleRow, ...]:
-        """Every sample, sorted by id."""
-        return tuple(sorted(rows_of(self.table(), self.fold_of), key=lambda r: r.id))
+    def samples(self) -> Rows:
+        """Every sample, sorted by id; objects are made when they are looked at, see ``Rows``."""
+        return Rows(list(self._layers(None)), self.fold_of)
 
     @cached_property
-    def by_id(self) -> dict[str, SampleRow]:
-        return {row.id: row for row in self.samples}
+    def by_id(self) -> Mapping[str, SampleRow]:
+        return ById(self.samples)
 
     @cached_property
-    def known(self) -> dict[str, SampleRow]:
+    def known(self) -> Mapping[str, SampleRow]:
         """This version's samples, and those of earlier versions from which its children may still descend."""
-        rows = dict(self.by_id)
+        gone: dict[str, SampleRow] = {}
+        rows = ChainMap(gone, self.by_id)
         for version in self.chain():
-            table = version.own_table()
-            table = table.filter(pc.invert(pc.is_in(table["id"], pa.array(rows, pa.string()))))
-            rows.update((r.id, r) for r in rows_of(table, version.fold_of))
+            table = version.own_table(["op", "id"], pages_only=True)
+            names = [i for i in table.filter(pa.array(is_put(table)))["id"].to_pylist() if i not in rows]
+            if names:
+                gone.update((r.id, r) for r in rows_of(version.own_rows(names), version.fold_of))
             other = version.step.get("other") if version.step["name"] == "merge" else None
             if other is not None:  # what the joined version descended from is known as well
                 known = Version(self.manifest, other, self.manifest.head["versions"][other], self.verify).known
-                rows = known | rows
+                gone.update((i, known[i]) for i in known if i not in rows)
         return rows
 
     def pick(self, samples: Iterable[str]) -> dict[str, SampleRow]:
         """Some samples by id, without making objects of the others; ids that this version has not are left out."""
         wanted, found = set(samples), {}
         for version in self.chain():
-            info = version.entry["table"]
-            path, ids = inside(self.root, info["file"]), pa.array(sorted(wanted), pa.string())
-            table = read_rows(path, info["digest"] if self.verify else None, ids)
+            table = version.own_rows(wanted)
             wanted -= set(table["id"].to_pylist())
             found.update((r.id, r) for r in rows_of(table, self.fold_of))
             if not wanted:

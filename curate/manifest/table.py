@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from io import BytesIO
 from pathlib import Path
-from typing import Any
 
 import orjson
 import pyarrow as pa
@@ -136,55 +135,3 @@ def _checked(path: Path, digest: str | None) -> bytes:
     if digest is not None and digest_bytes(data) != digest:
         raise ManifestError(path, "table does not match the digest in the manifest: it was changed or damaged")
     return data
-
-
-BATCH = 1 << 14
-"""Rows that are turned into objects at a time, so that their plain form is never there for a whole table."""
-
-
-def rows_of(table: pa.Table, fold_of: dict[str, int]) -> list[SampleRow]:
-    """The "put" rows of a table as objects; what rows have in common (tags, groups, metadata) they share.
-
-    Args:
-        fold_of: group -> fold, -1 for test: where originals get their fold from.
-
-    Raises:
-        ManifestError: an original's group is not in the split.
-    """
-    result: list[SampleRow] = []
-    shared: dict[Any, Any] = {}
-    for batch in table.filter(pc.equal(table["op"], "put")).to_batches(max_chunksize=BATCH):
-        result += (_row(r, fold_of, shared) for r in batch.to_pylist())
-    return result
-
-
-def _row(r: dict[str, Any], fold_of: dict[str, int], shared: dict[Any, Any]) -> SampleRow:
-    group, tags, meta = r["group"], tuple(r["tags"] or ()), r["meta"] or "{}"
-    if r["recipe"]:
-        fold = r["fold"]
-    elif group in fold_of:
-        fold = fold_of[group]
-    else:
-        raise ManifestError(r["id"], f"group {group} is not in the split")
-    if meta not in shared:
-        shared[meta] = orjson.loads(meta)
-    return SampleRow(
-        id=r["id"],
-        image=r["image"],
-        labels=r["labels"],
-        group=shared.setdefault(group, group),
-        fold=None if fold is None or fold < 0 else fold,
-        split="test" if fold is None or fold < 0 else "train",
-        side=shared.setdefault(r["side"], r["side"]),
-        width=r["width"],
-        height=r["height"],
-        tags=shared.setdefault(tags, tags),
-        parents=tuple(r["parents"] or ()),
-        recipe=orjson.loads(r["recipe"]) if r["recipe"] else None,
-        digest=r["digest"],
-        pixels=r["pixels"],
-        file=r["file"],
-        label_file=r["label_file"],
-        meta=shared[meta],
-        dropped=orjson.loads(r["dropped"]) if r["dropped"] else None,
-    )

@@ -1,5 +1,7 @@
 """Orientations drawn so that training's histogram becomes that of a given set."""
 
+from dataclasses import replace
+
 import numpy as np
 import orjson
 import pytest
@@ -36,7 +38,7 @@ def test_a_child_points_where_its_parent_did_not():
     world = world_of(0)
     rows = [row_of(r.id, (r.width, r.height), r.fold, meta={"fingers_deg": 350.0}) for r in world.rows]
     test = [row_of(f"t{k}", (128, 128), None, meta={"fingers_deg": 90.0}) for k in range(4)]
-    test = [type(r)(**{**vars(r), "split": "test"}) for r in test]
+    test = [replace(r, split="test") for r in test]
     pool = Pool(rows, world.shapes.__getitem__, samples=[*rows, *test])
     for recipe in Rotate(match="test").plan(pool, 12, 0):
         a = recipe.placements[0].matrix()
@@ -63,4 +65,4 @@ def test_targets_come_from_the_test_set_or_a_file(tmp_path):
         target_angles("test", pool)
     blind = row_of("t", (9, 9), None)
     with pytest.raises(UsageError, match="flag-outliers"):
-        target_angles("test", Pool([], lambda _: (), samples=[type(blind)(**{**vars(blind), "split": "test"})]))
+        target_angles("test", Pool([], lambda _: (), samples=[replace(blind, split="test")]))

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import ManifestError, UsageError
-from curate.manifest.splits import TEST, default_folds, make_split, read_split, split_bytes
+from curate.manifest.splits import TEST, default_folds, make_split, read_split, split_bytes, split_columns
 
 strata = st.dictionaries(
     st.text("abcdef0123456789", min_size=1, max_size=6),
@@ -58,11 +58,14 @@ def test_default_folds():
 
 
 def test_table(tmp_path):
-    fold_of = {"ID2": 0, "ID1": TEST, 'odd,"name"': 1}
+    fold_of = {"ID2": 0, "ID1": TEST, 'odd,"name"': 1, "": 0, " a\rb\n": 1, "한국": 0, "NA": 0, "1": 1}
     path = tmp_path / "s.csv"
     path.write_bytes(split_bytes(fold_of))
     assert read_split(path) == fold_of
-    for text, fault in (("group,fold\na,0\na,1\n", "twice"), ("group,fold\na,x\n", "not a split"), ("x\n1\n", "not a")):
+    groups, folds = split_columns(path)
+    assert dict(zip(groups.to_pylist(), folds.to_pylist(), strict=True)) == fold_of
+    twice, odd = "group,fold\na,0\na,1\n", "group,fold\na,x\n"
+    for text, fault in ((twice, "twice"), (odd, "not a split"), ("x\n1\n", "not a"), ("", "not a")):
         path.write_text(text)
         with pytest.raises(ManifestError, match=fault):
             read_split(path)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -68,12 +69,10 @@ def seeded(clean: SimpleNamespace, rng: np.random.Generator) -> SimpleNamespace 
     if not elsewhere:
         return None
     extra = str(rng.choice(elsewhere))
-    fields = dict(vars(victim))
     if rng.random() < 0.5:
-        fields["parents"] = (*victim.parents, extra)
+        rows[at] = replace(victim, parents=(*victim.parents, extra))
     else:
-        fields["recipe"] = {"placements": [*victim.recipe["placements"], {"parent": extra}]}
-    rows[at] = SampleRow(**fields)
+        rows[at] = replace(victim, recipe={"placements": [*victim.recipe["placements"], {"parent": extra}]})
     return version(rows, clean.fold_of, clean.folds)
 
 

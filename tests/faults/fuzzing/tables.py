@@ -14,8 +14,9 @@ from curate.flags.store import load_flags
 from curate.formats.meta import read_meta
 from curate.manifest.head import read_head, seal_fault
 from curate.manifest.row import SampleRow
+from curate.manifest.rows import rows_of
 from curate.manifest.splits import read_split
-from curate.manifest.table import read_table, rows_of, to_bytes, to_table
+from curate.manifest.table import read_table, to_bytes, to_table
 from tests.faults.fuzzing.labels import RECIPES
 from tests.faults.fuzzing.mutate import mutate_zip
 from tests.faults.fuzzing.target import Parse, Target
