@@ -45,6 +45,16 @@ SCENARIOS = {
     "5 folds, seed effects lost": BASE.but(folds=5),
     "5 folds with seeds of their own": BASE.but(folds=5, nested=True),
     "bones of a training alike": BASE.but(common=1.0),
+    "5 patients, 3 seeds": BASE.but(patients=5),
+    "5 patients, 2 seeds": BASE.but(patients=5, seeds=2),
+    "3 patients that respond unlike": BASE.but(patients=3, seed_sd=0.001, response_sd=0.02, residual_sd=0.005),
+    "heavy-tailed seeds": BASE.but(tails=3.0),
+    "5 bones lost by half the trainings": BASE.but(patients=20, lost=0.5),
+    "the same, 2 seeds": BASE.but(patients=20, lost=0.5, seeds=2),
+    "2 and 5 seeds, alike": BASE.but(seeds=2, seeds_b=5),
+    "2 and 5 seeds, B's vary half as much": BASE.but(seeds=2, seeds_b=5, unlike=0.5),
+    "B's seeds vary 3 times as much": BASE.but(unlike=3.0),
+    "20 patients, skewed response": BASE.but(patients=20, response_sd=0.03, skew=1.0),
 }
 EFFECT = 0.02
 KEPT = Path(__file__).with_name("study.json")

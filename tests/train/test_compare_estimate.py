@@ -163,3 +163,69 @@ def test_no_false_alarms_over_29_bones_and_honest_intervals():
         alarms += holm(np.array(ps)).min() <= 0.05
     assert alarms <= 0.05 * reports + 3 * math.sqrt(0.05 * 0.95 * reports)
     assert 0.93 <= covered / (29 * reports) <= 0.97
+
+
+def test_each_arms_seeds_have_their_own_variance():
+    """Two seeds that vary much beside five that vary little: unbiased, and as few degrees of freedom as that leaves."""
+    rng = np.random.default_rng(4)
+    found = []
+    for _ in range(2500):
+        a, b = (sd * rng.normal(size=(s, 1)) + 0.01 * rng.normal(size=(s, 30)) for s, sd in ((2, 0.02), (5, 0.002)))
+        found.append(difference(a, b).seed_var)
+    truth = (0.02**2 + 0.01**2 / 30) / 2 + (0.002**2 + 0.01**2 / 30) / 5
+    assert np.mean(found) == pytest.approx(truth, rel=0.08)
+    assert difference(a, b).seed_df == pytest.approx(0.7**2 / (0.5**2 / 1 + 0.2**2 / 4))
+
+
+@pytest.mark.parametrize("patients", [2, 3, 5])
+def test_few_patients_that_respond_unlike_are_covered(patients):
+    rng = np.random.default_rng(6)
+    held = []
+    for _ in range(900):
+        a, b = (
+            0.02 * rng.normal(size=patients) + 0.001 * rng.normal(size=(3, 1)) + 0.007 * rng.normal(size=(3, patients))
+            for _ in "ab"
+        )  # fmt: skip
+        low, high = difference(a, b).interval()
+        held.append(low <= 0 <= high)
+    assert np.mean(held) >= 0.95 - 3 * math.sqrt(0.05 * 0.95 / 900)
+
+
+@given(st.integers(2, 8), st.integers(2, 8), st.integers(0, 8), st.integers(0, 8))
+@settings(max_examples=40, deadline=None)
+def test_trainings_that_lose_a_bone_are_judged_by_fishers_test(seeds_a, seeds_b, lost_a, lost_b):
+    lost_a, lost_b = min(lost_a, seeds_a), min(lost_b, seeds_b)
+    a, b = tables(seeds_a, seeds_b, 6, 0)
+    a[:lost_a], b[:lost_b] = 0, 0
+    d = difference(a, b)
+    if lost_a + lost_b in (0, seeds_a + seeds_b):
+        assert d.lost_p == 0
+        return
+    expected = stats.fisher_exact([[lost_a, seeds_a - lost_a], [lost_b, seeds_b - lost_b]]).pvalue
+    assert d.lost_p == pytest.approx(expected, rel=1e-6)
+    assert d.delta == 0 or d.strict_p >= d.lost_p
+
+
+def test_three_coins_that_fall_alike_call_no_bone_better():
+    a, b = tables(3, 3, 20, 1)
+    d = difference(np.zeros_like(a), b)
+    assert d.p < 1e-6
+    assert d.strict_p == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.7, 0.7), (0.7, 0.9), (0.0, 1.0), (1 / 3, 0.1)])
+def test_scores_that_never_vary_say_nothing_of_doubt(first, second):
+    d = difference(np.full((3, 7), first), np.full((2, 7), second))
+    assert d.delta == pytest.approx(second - first)
+    assert not d.varies
+    assert all(map(math.isnan, (*d.interval(), d.p, d.strict_p, d.detectable(0.05))))
+
+
+@given(TABLE)
+@settings(max_examples=30, deadline=None)
+def test_a_verdicts_interval_holds_the_plain_one_and_agrees_with_its_p(shape):
+    d = difference(*tables(*shape))
+    (low, high), (wide_low, wide_high) = d.interval(), d.interval(strict=True)
+    assert wide_low <= low
+    assert high <= wide_high
+    assert (wide_low > 0 or wide_high < 0) == (d.strict_p < 0.05)

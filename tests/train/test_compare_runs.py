@@ -253,3 +253,27 @@ def test_package_versions_that_differ_are_stated(arms):
     rows = {what: (a, b) for what, a, b in compare_runs(*arms).differences}
     assert rows["package torch"] == ("2.13.0", "2.13.0, 2.4.0")
     assert rows["version"] == ("v1", "v3")
+
+
+def test_trainings_that_found_nothing_are_not_one_training_copied(tmp_path):
+    rng = np.random.default_rng(0)
+    a, b = (make_arm(tmp_path / n, rng, classes=FEW, patients=3, version=n, absent=0) for n in "ab")
+    for run in [*a.iterdir(), *b.iterdir()]:
+        edit_scores(run, lambda lines: [re.sub(r"(,1,)[\d.]+", r"\g<1>0", line) for line in lines])
+    c = compare_runs(a, b)
+    assert c.n_seeds == 3
+    assert not any("last digit" in note for note in c.notes)
+    assert {line.to_dict()["p"] for line in c.classes} == {None}
+    assert {line.verdict for line in c.classes} == {"inconclusive"}
+
+
+def test_what_few_patients_and_unlike_trainings_leave_open_is_noted(tmp_path):
+    rng = np.random.default_rng(0)
+    steady = make_arm(tmp_path / "a", rng, patients=30, seed_sd=0.001, residual_sd=0.001)
+    wild = make_arm(tmp_path / "b", rng, patients=30, seed_sd=0.01, residual_sd=0.001, version="v2")
+    notes = compare_runs(steady, wild).notes
+    assert any("the trainings of B vary" in note for note in notes)
+    assert not any("patients:" in note for note in notes)
+    assert not any("vary" in note for note in compare_runs(steady, steady).notes)
+    few = [make_arm(tmp_path / f"few{n}", rng, classes=FEW, patients=8, version=n) for n in "ab"]
+    assert any(note.startswith("8 patients: ") and "38% of patients" in note for note in compare_runs(*few).notes)

@@ -201,14 +201,17 @@ def _distinct(seeds: list[str], dice: np.ndarray, fold_of: np.ndarray) -> tuple[
     notes = []
     blocks = [fold_of == f for f in np.unique(fold_of)]
     for i in range(len(seeds)):
-        twin = next(
-            (j for j in keep if any(np.array_equal(dice[i][m], dice[j][m], equal_nan=True) for m in blocks)), None
-        )
+        twin = next((j for j in keep if any(same_training(dice[i][m], dice[j][m]) for m in blocks)), None)
         if twin is None:
             keep.append(i)
         else:
             notes.append(f"seeds {seeds[twin]} and {seeds[i]} have the same scores to the last digit: counted as one")
     return keep, notes
+
+
+def same_training(one: np.ndarray, other: np.ndarray) -> bool:
+    """Two tables of Dice are equal to the last digit, and not because nothing was found, or all of it."""
+    return bool(((one > 0) & (one < 1)).any()) and np.array_equal(one, other, equal_nan=True)
 
 
 def only_in(a: tuple[str, ...], b: tuple[str, ...], most: int = 3) -> str:

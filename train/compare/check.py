@@ -47,9 +47,11 @@ def _check(comparison: Comparison, claim: str, confidence: float) -> Checked:
         raise UsageError("--check", f"no class {parts['name']!r} here; there are overall, {names}, ...")
     if not comparison.seed_variance_known:
         return Checked(claim, False, "seed variance not estimated: one seed shows nothing")
-    low, high = line.estimate.interval(confidence)
+    low, high = line.estimate.interval(confidence, strict=True)
     if math.isnan(low):
-        return Checked(claim, False, f"{line.name} has too few patients for an interval")
+        return Checked(claim, False, f"{line.name}: too few patients, or scores that never vary, for an interval")
+    if line.estimate.lost_p > 1 - confidence:
+        return Checked(claim, False, f"{line.name}: some trainings lose it, too few to tell that from chance")
     value = float(parts["value"])
     shown = low >= value if parts["sign"].startswith(">") else high <= value
     told = f"{line.name} {line.delta:+.4f}, {100 * confidence:g}% interval {interval((low, high))}"

@@ -17,6 +17,7 @@ from train.compare.arm import Arm, read_arm
 from train.compare.estimate import Difference, holm
 from train.compare.groups import groups_of
 from train.compare.names import arm_names
+from train.compare.notes import lost_notes, patient_notes, seed_notes, spread_notes
 from train.compare.reader import reader_agreement
 from train.compare.recipe import check_alike
 from train.compare.result import Comparison, Film, Line, Side, Subgroup
@@ -27,7 +28,6 @@ from train.compare.tables import Patients, bounded, estimate, macro, ordered_lik
 
 TIE = 0.001
 _MOST_BONES = 3
-_ENOUGH_SEEDS = 5
 #: Facts of a run that the report sets side by side, in this order.
 FACTS = ("digest", "split", "split_digest", "n_training", "n_originals", "steps", "epochs", "nsd_tolerance",
          "nsd_tolerance_mm", "device")  # fmt: skip
@@ -81,20 +81,17 @@ def compare_arms(
     reader: Path | None = None,
 ) -> Comparison:
     """As :func:`compare_runs`, of arms already read."""
-    notes = [*check_alike(first, second), *_seed_notes(first, second)]
+    notes = [*check_alike(first, second), *seed_notes(first, second)]
     notes += [f"{arm.path}: {note}" for arm in (first, second) for note in arm.notes]
     scores = {m: (first.scores[m], ordered_like(first, second, m)) for m in first.scores}
-    if any(np.array_equal(x, y, equal_nan=True) for x in scores["dice"][0] for y in scores["dice"][1]):
-        notes.append("a run of A and one of B have the same scores to the last digit: is it one training in both arms?")
-    notes += _lost_notes(scores["dice"], first.present, first.classes)
     patients = Patients(first.groups, first.fold_of)
-    if len(patients.names) == 1:
-        notes.append("a single patient: no interval and no verdict, whatever the number of films")
+    notes += patient_notes(len(patients.names))
     fold = patients.fold if first.nested and second.nested else None
     by_patient = tuple(patients.means(s, first.present) for s in scores["dice"])
     estimates = [estimate(*(t[:, :, k] for t in by_patient), fold) for k in range(len(first.classes))]
     adjusted = holm(np.array([e.strict_p for e in estimates]))
     alpha = 1 - confidence
+    notes += [*lost_notes(estimates, first.classes, alpha), *spread_notes(by_patient)]
     tested = max(1, sum(not math.isnan(e.p) for e in estimates))
     lines = [
         _line(name, e, float(p), int(first.present[:, k].sum()), alpha, alpha / tested, margin)
@@ -134,36 +131,6 @@ def compare_arms(
         run_folders=tuple(tuple(r.path for r in arm.runs if r.classes == first.classes) for arm in (first, second)),
         manifest=manifest_of(second) if versions[1][0] else None, config=first.record.get("config") or {},
     )  # fmt: skip
-
-
-def _seed_notes(first: Arm, second: Arm) -> list[str]:
-    few = [str(arm.path) for arm in (first, second) if len(arm.seeds) < 2]
-    if few:
-        return [
-            f"seed variance not estimated: one seed in {' and in '.join(few)}. Another seed alone could change any "
-            "difference below; intervals cover the patients only, and no verdict is given"
-        ]
-    if len(first.seeds) != len(second.seeds):
-        return ["other numbers of seeds in the arms: their seeds are taken to vary alike"]
-    return []
-
-
-def _lost_notes(dice: tuple[np.ndarray, np.ndarray], present: np.ndarray, classes: Sequence[str]) -> list[str]:
-    """Bones that some trainings of an arm lose and others find: few seeds can then agree by chance."""
-    if min(map(len, dice)) >= _ENOUGH_SEEDS:
-        return []
-    lost = []
-    for k, name in enumerate(classes):
-        shares = [(arm[:, present[:, k], k] == 0).mean(axis=1) for arm in dice if present[:, k].any()]
-        if any(share.max() - share.min() > 0.5 for share in shares):
-            lost.append(name)
-    if not lost:
-        return []
-    more = f" and {len(lost) - _MOST_BONES} more" if len(lost) > _MOST_BONES else ""
-    return [
-        f"some trainings miss a bone on most films that others of the same arm find ({', '.join(lost[:_MOST_BONES])}"
-        f"{more}): seeds can agree by chance there; believe no verdict on it from fewer than {_ENOUGH_SEEDS}"
-    ]
 
 
 def _line(

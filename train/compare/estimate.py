@@ -13,9 +13,9 @@ gives three mean squares:
 - the residual itself, which both of them hold once; it is taken out of the patients' part.
 
 Interval and p: estimate plus and minus the quantile of the sum of two scaled t variables (:mod:`train.compare.twot`).
-A verdict needs more than that p: the larger of it and of a paired t over patients. So no bone is called better on seeds
-that agreed by chance alone, which matters where a training now and then misses a bone. Both were chosen by simulation:
-benchmarks/statistics and docs/statistics.md.
+A verdict needs more than that p: the largest of it, of a paired t over patients, and, where some trainings lose the
+bone altogether and others find it, of Fisher's exact test over the trainings. So no bone is called better on seeds that
+agreed by chance alone. All were chosen by simulation: benchmarks/statistics and docs/statistics.md.
 """
 
 from __future__ import annotations
@@ -27,6 +27,12 @@ import numpy as np
 from scipy import special
 
 from train.compare.twot import reach, t_quantile, two_sided_p
+
+#: Below so many patients the residual cannot be told from how patients respond, and taking it out of the patients' part
+#: leaves intervals too narrow: there they are at least as wide as a paired t's over the patients.
+FEW_PATIENTS = 5
+#: A variance of a mean below this is rounding: scores have six decimals.
+_ROUNDING = 1e-24
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,8 @@ class Difference:
         patient_var, patient_df: variance of ``delta`` from the patients, residual included; NaN with one patient.
         residual_var: the part that both hold; NaN with one seed.
         per_patient: float64 (n,), B - A of each patient.
+        lost_p: Fisher's exact p over the trainings that lose the bone on most patients and those that do not; 0 where
+            all of both arms do the one or all the other.
     """
 
     n: int
@@ -52,6 +60,7 @@ class Difference:
     patient_df: float
     residual_var: float
     per_patient: np.ndarray
+    lost_p: float = 0.0
 
     @property
     def has_seeds(self) -> bool:
@@ -62,6 +71,11 @@ class Difference:
     def varies(self) -> bool:
         """Scores vary from training to training or from patient to patient; if none do, nothing is known of doubt."""
         return bool(self.seed_var > 0 or self.patient_var > 0)
+
+    @property
+    def _known(self) -> bool:
+        """Something can be said of doubt: two patients or more, and scores that vary."""
+        return self.n > 1 and self.varies
 
     @property
     def _scales(self) -> tuple[float, float, float, float]:
@@ -77,33 +91,43 @@ class Difference:
             return math.sqrt(self.patient_var)
         return math.hypot(self._scales[0], self._scales[2])
 
-    def interval(self, confidence: float = 0.95) -> tuple[float, float]:
-        """Confidence interval of ``delta``; over patients alone when the seeds' variance is not known."""
-        if self.n < 2:
+    def interval(self, confidence: float = 0.95, *, strict: bool = False) -> tuple[float, float]:
+        """Confidence interval of ``delta``; over patients alone when the seeds' variance is not known; NaN where
+        nothing is known of doubt.
+
+        Args:
+            strict: at least as wide as a paired t's over the patients, as a verdict asks for; always so below
+                ``FEW_PATIENTS``.
+        """
+        if not self._known:
             return math.nan, math.nan
+        half = t_quantile((1 + confidence) / 2, self.patient_df) * math.sqrt(self.patient_var)
         if self.has_seeds:
-            half = reach(confidence, *self._scales)
-        else:
-            half = t_quantile((1 + confidence) / 2, self.patient_df) * math.sqrt(self.patient_var)
+            both = reach(confidence, *self._scales)
+            half = max(both, half) if strict or self.n < FEW_PATIENTS else both
         return self.delta - half, self.delta + half
 
     @property
     def p(self) -> float:
-        """Two-sided p of no difference; NaN when the seeds' variance is not known or there are under two patients."""
-        if self.n < 2 or not self.has_seeds:
+        """Two-sided p of no difference, which the interval inverts; NaN where nothing is known of doubt or seeds."""
+        if not self._known or not self.has_seeds:
             return math.nan
-        return two_sided_p(self.delta, *self._scales)
+        both = two_sided_p(self.delta, *self._scales)
+        return max(both, self._patients_p) if self.n < FEW_PATIENTS else both
 
     @property
     def strict_p(self) -> float:
-        """The p that a verdict is given by: the larger of :attr:`p` and of a paired t over patients."""
+        """The p that a verdict is given by: the largest of :attr:`p`, a paired t over patients, and ``lost_p``."""
         p = self.p
-        if math.isnan(p) or self.delta == 0:
-            return p
-        patients = 0.0
-        if self.patient_var > 0:
-            patients = float(2 * special.stdtr(self.patient_df, -abs(self.delta) / math.sqrt(self.patient_var)))
-        return max(p, patients)
+        return p if math.isnan(p) or self.delta == 0 else max(p, self._patients_p, self.lost_p)
+
+    @property
+    def _patients_p(self) -> float:
+        if self.delta == 0:
+            return 1.0
+        if not self.patient_var > 0:
+            return 0.0
+        return float(2 * special.stdtr(self.patient_df, -abs(self.delta) / math.sqrt(self.patient_var)))
 
     @property
     def effect(self) -> float:
@@ -117,7 +141,9 @@ class Difference:
         """Smallest true difference that this experiment would have shown with the stated power, two-sided at alpha."""
         if self.n < 2 or not self.has_seeds or not self.varies:
             return math.nan
-        return reach(1 - alpha, *self._scales) + reach(2 * power - 1, *self._scales)
+        seen = reach(1 - alpha, *self._scales) + reach(2 * power - 1, *self._scales)
+        patients = sum(t_quantile(q, self.patient_df) for q in (1 - alpha / 2, power)) * math.sqrt(self.patient_var)
+        return max(seen, patients)
 
 
 def difference(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None = None) -> Difference:
@@ -134,39 +160,59 @@ def difference(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None = None) -> 
         return Difference(0, *[math.nan] * 8, np.empty(0))
     per_patient = b.mean(axis=0) - a.mean(axis=0)
     mean_a, mean_b = float(a.mean()), float(b.mean())
-    patient_var = float(per_patient.var(ddof=1)) / n if n > 1 else math.nan
+    patient_var = _unless_rounding(float(per_patient.var(ddof=1)) / n) if n > 1 else math.nan
     seed_var = seed_df = residual_var = math.nan
     if min(len(a), len(b)) > 1 and n > 1:
         blocks = [np.ones(n, bool)] if fold is None else [fold == f for f in np.unique(fold)]
         seed_var, seed_df, residual_var = _components(a, b, blocks)
     return Difference(
-        n, mean_a, mean_b, mean_b - mean_a, seed_var, seed_df, patient_var, n - 1, residual_var, per_patient
-    )
+        n, mean_a, mean_b, mean_b - mean_a, seed_var, seed_df, patient_var, n - 1, residual_var, per_patient,
+        _lost_p(a, b),
+    )  # fmt: skip
+
+
+def _unless_rounding(variance: float) -> float:
+    return variance if variance > _ROUNDING else 0.0
 
 
 def _components(a: np.ndarray, b: np.ndarray, blocks: list[np.ndarray]) -> tuple[float, float, float]:
     """Variance of the difference from the trainings, its degrees of freedom, and the residual's part.
 
-    Trainings of both arms are taken to vary alike, which gives their variance the degrees of freedom of both.
+    Each arm's variance is its own, so that an arm of few seeds that vary much is not taken for one of many that vary
+    little. The degrees of freedom are Satterthwaite's for trainings that vary alike, 2 (seeds - 1) where both arms have
+    as many: known beforehand, for what three seeds say of them swings with their luck.
     """
-    n, pairs = a.shape[1], 1 / len(a) + 1 / len(b)
-    df_one = len(a) + len(b) - 2
+    n = a.shape[1]
     seed_var = residual_var = 0.0
     weights = []
     for block in blocks:
-        share = float(block.sum()) / n
-        between = within = 0.0
-        for arm in (a[:, block], b[:, block]):
-            run = arm.mean(axis=1, keepdims=True)
-            between += float(((run - run.mean()) ** 2).sum())
-            within += float(((arm - run - arm.mean(axis=0) + run.mean()) ** 2).sum())
         m = int(block.sum())
-        seed_var += share**2 * pairs * between / df_one
-        if m > 1:
-            residual_var += share**2 * pairs * within / (df_one * (m - 1)) / m
-        weights.append(share**2)
-    spread = sum(w**2 for w in weights)
-    return seed_var, df_one * sum(weights) ** 2 / spread, residual_var
+        weights.append((m / n) ** 2)
+        for arm in (a[:, block], b[:, block]):
+            seeds, run = len(arm), arm.mean(axis=1, keepdims=True)
+            between = float(((run - run.mean()) ** 2).sum()) / (seeds - 1)
+            seed_var += weights[-1] * between / seeds
+            if m > 1:
+                within = float(((arm - run - arm.mean(axis=0) + run.mean()) ** 2).sum()) / ((seeds - 1) * (m - 1))
+                residual_var += weights[-1] * within / seeds / m
+    shares = [1 / len(a), 1 / len(b)]
+    df = sum(shares) ** 2 / (shares[0] ** 2 / (len(a) - 1) + shares[1] ** 2 / (len(b) - 1))
+    df *= sum(weights) ** 2 / sum(w**2 for w in weights)
+    return _unless_rounding(seed_var), df, _unless_rounding(residual_var)
+
+
+def _lost_p(a: np.ndarray, b: np.ndarray) -> float:
+    """Fisher's exact two-sided p that the arms lose a bone (0 on most patients) in as many trainings; 0 without any.
+
+    Whether a training finds a bone at all can be all or nothing: three trainings an arm that agree have a variance near
+    0, and say no more than three throws of a coin.
+    """
+    lost_a, lost_b = (int(((arm == 0).mean(axis=1) > 0.5).sum()) for arm in (a, b))
+    lost, total = lost_a + lost_b, len(a) + len(b)
+    if lost in (0, total):
+        return 0.0
+    ways = [math.comb(len(a), k) * math.comb(len(b), lost - k) for k in range(lost + 1)]
+    return sum(w for w in ways if w <= ways[lost_a]) / math.comb(total, lost)
 
 
 def holm(p: np.ndarray) -> np.ndarray:
