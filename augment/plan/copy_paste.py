@@ -99,23 +99,22 @@ class CopyPaste:
                 rotation_about(float(rng.uniform(-self.turn, self.turn)), (middle.x, middle.y)),
                 affine,
             )
-            ring = outline(transform_geometry(bone, affine))
             others = [a.geometry for a in pool.annotations(donor.id) if a.label != labels[k]]
-            places.append(
-                Placement.of(
-                    donor.id, affine, ring, blend="attenuate", weight=float(self.strength), labels=(labels[k],),
-                    crossed=crossed(ring, [transform_geometry(o, affine) for o in others]),
+            moved = [transform_geometry(o, affine) for o in others]
+            for ring in outlines(transform_geometry(bone, affine)):
+                places.append(
+                    Placement.of(
+                        donor.id, affine, ring, blend="attenuate", weight=float(self.strength), labels=(labels[k],),
+                        crossed=crossed(ring, moved),
+                    )
                 )
-            )
         return Recipe(self.operator, self.version, drawn.seed, size, tuple(places))
 
 
-def outline(bone: shapely.Geometry) -> np.ndarray:
-    """One ring ``HALO`` pixels round all of a bone: float64 (n, 2)."""
-    grown = shapely.simplify(shapely.buffer(bone, HALO), 0.5)
-    if not isinstance(grown, shapely.Polygon):
-        grown = grown.convex_hull
-    return np.round(np.array(grown.exterior.coords[:-1]), 3)
+def outlines(bone: shapely.Geometry) -> Iterator[np.ndarray]:
+    """A ring ``HALO`` pixels round each part of a bone that lies apart from the others: float64 (n, 2)."""
+    for grown in shapely.get_parts(shapely.simplify(shapely.buffer(bone, HALO), 0.5)):
+        yield np.round(shapely.get_coordinates(grown.exterior)[:-1], 3)
 
 
 def crossed(ring: np.ndarray, others: Sequence[shapely.Geometry]) -> float:

@@ -191,6 +191,18 @@ def test_a_pasted_bone_leaves_its_soft_tissue_behind():
     assert added[inside].min() > 50
 
 
+def test_parts_of_a_pasted_bone_come_without_what_lies_between_them():
+    rows = [row_of("a", SQUARE), row_of("b", SQUARE)]
+    near, far = shapely.box(20, 20, 40, 40), shapely.box(90, 90, 110, 110)
+    shapes = {n: (Annotation("Pisiform", near, "0"), Annotation("Pisiform", far, "1")) for n in "ab"}
+    (recipe,) = list(CopyPaste(turn=0, shift=0).plan(Pool(rows, shapes.__getitem__), 1, 0))[:1]
+    rings = [shapely.Polygon(p.region) for p in recipe.placements[1:]]
+    assert len(rings) == 2
+    assert not any(ring.contains(shapely.Point(65, 65)) for ring in rings)
+    done = World(rows, shapes, {n: Film(np.full((128, 128), 10, np.uint8), 10) for n in "ab"}).labels(recipe)
+    assert sum(a.geometry.area for a in done.annotations) == pytest.approx(2 * (near.area + far.area))
+
+
 def test_mixup_weights_add_up_and_cutmix_keeps_the_papers_share():
     world = world_of(0, films=12)
     for recipe in Mixup(alpha=0.4).plan(world.pool(), 30, 0):
