@@ -83,7 +83,7 @@ def _run(jobs: Sequence, what: str, common: Common) -> int:
     """Make a version and say what it holds."""
     from augment.make import make
     from curate.manifest import Manifest
-    from curate.terminal import print_json, progress, say, warn
+    from curate.terminal import counted, print_json, progress, say, warn
 
     outcome = make(
         Manifest.find(common.data), jobs, common.seed, common.source, common.name, common.virtual, common.workers,
@@ -100,9 +100,10 @@ def _run(jobs: Sequence, what: str, common: Common) -> int:
         return 0
     resumed = f", {outcome.resumed} of them finished by an interrupted run" if outcome.resumed else ""
     total = outcome.made + outcome.resumed
-    say(f"{version.name}: {total} {what} samples added to {version.parent}{resumed}; {len(version)} in all")
+    say(f"{version.name}: {counted(total, f'{what} sample')} added to {version.parent}{resumed}; {len(version)} in all")
     if outcome.left or outcome.slivers:
-        say(f"left their frame: {outcome.left} annotations; dropped as slivers: {outcome.slivers} parts")
+        left = counted(outcome.left, "annotation")
+        say(f"left their frame: {left}; dropped as slivers: {counted(outcome.slivers, 'part')}")
     return 0
 
 
@@ -216,14 +217,14 @@ def rebuild(
     """
     from augment.rebuild import rebuild as work
     from curate.manifest import Manifest
-    from curate.terminal import print_json, progress, say
+    from curate.terminal import counted, print_json, progress, say
 
     result = work(Manifest.find(data).version(version), out, workers, progress("rebuild"))
     differs = bool(result.pixels_differ or result.bytes_differ)
     if json:
         print_json(result.to_dict())
         return int(differs)
-    say(f"{version}: {result.present} files were there, {result.made} samples made again")
+    say(f"{version}: {result.present} files were there, {counted(result.made, 'sample')} made again")
     for what, ids in (("were missing", result.missing), ("had other bytes", result.damaged)):
         if ids:
             say(f"{what}: {', '.join(ids[:8])}{f' and {len(ids) - 8} more (--json)' if len(ids) > 8 else ''}")

@@ -29,10 +29,11 @@ def demo(folder: Path, /, *, n: int = 80, size: int = 1024, seed: int = 0, worke
         workers: processes.
     """
     from curate.phantom import write_phantom
-    from curate.terminal import progress, say
+    from curate.terminal import counted, progress, say
 
     write_phantom(folder, n, size, seed, progress=progress("films"), workers=workers)
-    say(f"{n} films of {-(-n // 2)} patients in {folder}; what was planted is in {folder / 'truth.csv'}")
+    of = counted(-(-n // 2), "patient")
+    say(f"{counted(n, 'film')} of {of} in {folder}; what was planted is in {folder / 'truth.csv'}")
     return 0
 
 
@@ -68,8 +69,8 @@ def init(
         group_by: a regular expression that finds the patient in a sample's id.
         workers: processes.
     """
-    from curate.ingest import ingest
-    from curate.terminal import print_json, progress, say, warn
+    from curate.ingest import few_lines, ingest
+    from curate.terminal import counted, print_json, progress, say, warn
 
     done = ingest(
         folder, images, labels, meta, classes or None, name, folds, workers, progress("films"),
@@ -84,8 +85,11 @@ def init(
         unlabelled = sum(row.labels is None for row in version.samples)
         without = f", {unlabelled} without labels" if unlabelled else ""
         patients = len({row.group for row in version.samples})
-        say(f"v1: {len(version)} films of {patients} patients{without}; split {version.split}: {version.folds} folds")
-        for text in done.repairs:
+        what = f"{counted(len(version), 'film')} of {counted(patients, 'patient')}{without}"
+        say(f"v1: {what}; split {version.split}: {counted(version.folds, 'fold')}")
+        if patients == 1:
+            warn("with one patient nothing can be compared: no film is left to train on beside the evaluated ones")
+        for text in few_lines(done.repairs):
             warn(text)
         for error in done.refused:
             print(f"refused: {error}", file=sys.stderr)
@@ -166,7 +170,7 @@ def flag_outliers(
     """
     from curate.flagged import flag_folder, flag_version, raised
     from curate.manifest import Manifest
-    from curate.terminal import print_json, print_table, progress, say
+    from curate.terminal import counted, print_json, print_table, progress, say
 
     show = progress("films")
     if images is not None:
@@ -178,7 +182,7 @@ def flag_outliers(
     else:
         rows = raised(results)
         print_table("", ("film", "flag", "score", "why"), rows)
-        say(f"{len(rows)} flags on {len({row[0] for row in rows})} of {len(results)} films")
+        say(f"{counted(len(rows), 'flag')} on {len({row[0] for row in rows})} of {len(results)} films")
     unread = any(flag.flagged and flag.name in ("unreadable", "truncated") for r in results for flag in r.flags)
     return 2 if unread else 0
 
@@ -209,7 +213,7 @@ def drop(
     from curate.flagged import flags_by_sample, flags_named, tally, tally_line
     from curate.manifest import Manifest
     from curate.steps import drop as work
-    from curate.terminal import print_json, say
+    from curate.terminal import counted, print_json, say
 
     if not flag and (reviewed or not sample):
         raise UsageError("drop", "needs --flag" if reviewed else "needs --flag or --sample")
@@ -237,10 +241,10 @@ def drop(
     else:
         if decided.get("rejected") and not reviewed:
             say(f"flags rejected in review, which do not count: {decided['rejected']}")
-        where = "altogether" if also_evaluation else "from training; they stay evaluation films"
-        say(f"{version.name}: {version.step['dropped']} films of {version.parent} dropped {where}")
+        where = "altogether" if also_evaluation else "from training, kept for evaluation"
+        say(f"{version.name}: {counted(version.step['dropped'], 'film')} of {version.parent} dropped {where}")
         if version.step["children"]:
-            say(f"and {version.step['children']} samples made from them")
+            say(f"and {counted(version.step['children'], 'sample')} made from them")
     return 0
 
 

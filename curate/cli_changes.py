@@ -41,8 +41,9 @@ def add(
 
     from curate.films import Source as Films
     from curate.ingest import add as work
+    from curate.ingest import few_lines
     from curate.manifest import Manifest
-    from curate.terminal import print_json, progress, say, warn
+    from curate.terminal import counted, print_json, progress, say, warn
 
     manifest = Manifest.find(data)
     films = Films(manifest.root, images, labels, meta, format, tuple(tag_categories), group_by)
@@ -52,8 +53,9 @@ def add(
         refused = [error.to_dict() for error in done.refused]
         print_json({"version": version.name, "digest": version.digest, "n": len(version), "refused": refused})
     else:
-        say(f"{version.name}: {version.step['films']} films added to {version.parent}; split {version.split}")
-        for text in done.repairs:
+        films_added = counted(version.step["films"], "film")
+        say(f"{version.name}: {films_added} added to {version.parent}; split {version.split}")
+        for text in few_lines(done.repairs):
             warn(text)
         for error in done.refused:
             print(f"refused: {error}", file=sys.stderr)

@@ -74,7 +74,9 @@ class Source:
             try:
                 return read_meta(sheet)
             except CarpusError as error:
-                refused.append(error)
+                inside = sheet.absolute().is_relative_to(self.root.absolute())
+                where = sheet.absolute().relative_to(self.root.absolute()).as_posix() if inside else error.path
+                refused.append(type(error)(where, error.detail))
         return {}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -87,6 +88,20 @@ def ingest(
             refused=films.refusals(),
         )
     return Ingested(version, tuple(films.refused), (*notes, *films.repairs))
+
+
+def few_lines(repairs: Sequence[str], most: int = 6) -> list[str]:
+    """What was repaired, in few lines: alike repairs of more than ``most`` are counted, and the first is shown.
+
+    Args:
+        repairs: sentences as ``Ingested`` has them, the file first.
+    """
+    if len(repairs) <= most:
+        return list(repairs)
+    kinds: dict[str, list[str]] = {}
+    for text in repairs:
+        kinds.setdefault(re.sub(r"\d[\d.]*", "N", text.rpartition(": ")[2]), []).append(text)
+    return [f"{len(alike)} such: {alike[0]}" if len(alike) > 1 else alike[0] for alike in kinds.values()]
 
 
 def add(

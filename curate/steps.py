@@ -80,7 +80,7 @@ def drop(
             if source is None and dict(parent.step).items() >= plain(asked).items():
                 return Step(parent, existed=True)
             what = " or ".join([*flag_names, *samples])
-            raise UsageError(parent.name, f"has no sample to drop for {what}")
+            raise UsageError(parent.name, f"has no sample to drop for {what}: no version is made")
         step = plain(asked | {"dropped": len(films), "children": len(gone - films)})
         if reviewed:  # other decisions may drop as many other films: that is another step
             step["films"] = digest_bytes("\n".join(sorted(wanted)).encode())

@@ -25,6 +25,11 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
+def counted(n: int, noun: str) -> str:
+    """A number and its noun, such as "1 film" and "2 films"."""
+    return f"{n} {noun}" if n == 1 else f"{n} {noun}s"
+
+
 def warn(text: str) -> None:
     """A line that a user should see, on standard error."""
     print(f"note: {text}", file=sys.stderr, flush=True)

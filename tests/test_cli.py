@@ -51,7 +51,7 @@ def test_the_main_job(started):
     facts = as_json(root, "curate", "show", "v1")
     assert (facts["version"], facts["parent"], len(facts["samples"])) == ("v1", None, 12)
     victim = facts["samples"][0]["id"]
-    assert run(root, "curate", "drop", "--sample", victim)[0].startswith("v2: 1 films of v1 dropped from training")
+    assert run(root, "curate", "drop", "--sample", victim)[0].startswith("v2: 1 film of v1 dropped from training")
     assert "already this step" in run(root, "curate", "drop", "--sample", victim)[0]
     out, _ = run(root, "augment", "mosaic", "--n", 5, "--seed", 3, "--workers", 2)
     assert out.startswith("v3: 5 mosaic samples added to v2; 17 in all")
@@ -85,7 +85,7 @@ def test_the_main_job(started):
     missing = {"path": picture.relative_to(root).as_posix(), "kind": "missing", "detail": "the file is not there"}
     assert (found["ok"], found["problems"]) == (False, [missing])
     out, _ = run(root, "augment", "rebuild", "v3")
-    assert "1 samples made again" in out
+    assert "1 sample made again" in out
     assert picture.read_bytes() == before
 
 

@@ -11,7 +11,7 @@ import pytest
 from curate.anatomy import fingers_deg, side_of
 from curate.errors import CarpusError, ManifestError, UsageError
 from curate.formats.meta import read_meta
-from curate.ingest import ingest
+from curate.ingest import few_lines, ingest
 from curate.manifest import Manifest
 from curate.presets import HAND_BONES
 from curate.sample.image import write_png
@@ -123,7 +123,7 @@ def test_bad_files_are_refused_by_name_and_the_others_enter(hands):
     assert "finger-99" in told[relative(labels[2])]
     assert "fewer than 3" in told[relative(labels[3])]
     assert "picture is missing" in told[relative(labels[4])]
-    assert "no ID column" in next(d for p, d in told.items() if p.endswith("meta_data.xlsx"))
+    assert "no ID column" in told["meta_data.xlsx"]  # no path of this machine goes into the manifest
     assert len(told) == 6
     assert len(done.version) == 5
     assert len(done.version.entry["refused"]) == 6
@@ -228,3 +228,10 @@ def test_labels_match_the_official_mask(hands):
         cv2.fillPoly(mask, [np.array(entry["points"])], 1)
         assert np.array_equal(native_mask(annotation, (2048, 2048)), mask.astype(bool))
     assert Manifest.find(hands).version().digest == version.digest
+
+
+def test_many_alike_repairs_are_told_in_few_lines():
+    texts = [f"a/{k}.json: Hamate: {k + 1} repeated points left out" for k in range(30)]
+    other = "a/1.json: Lunate: self-intersection mended (0.2 px\u00b2 in doubt)"
+    assert few_lines(texts[:3]) == texts[:3]
+    assert few_lines([*texts, other]) == [f"30 such: {texts[0]}", other]

@@ -214,7 +214,7 @@ def test_the_command_says_what_was_decided(version, films, capsys):
     assert run(app, ["drop", "--flag", "jewellery", "--reviewed", *at]) == 0
     told = capsys.readouterr().out.splitlines()
     assert told[0].startswith("5 flags (jewellery): 1 accepted, 1 rejected, 3 undecided; ")
-    assert told[1].startswith("v2: 1 films of v1 dropped from training")
+    assert told[1].startswith("v2: 1 film of v1 dropped from training")
     assert run(app, ["drop", "--flag", "jewellery", "--from", "v1", "--json", *at]) == 0
     said = orjson.loads(capsys.readouterr().out)
     assert (said["dropped"], said["decisions"]["rejected"]) == (4, 1)
