@@ -3,41 +3,62 @@
 from __future__ import annotations
 
 import hashlib
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Sequence
+from itertools import pairwise
 
 import numpy as np
+from isal import isal_zlib
 
 from curate.flags.detector import PIXELS, SetDetector
 from curate.flags.film import Film
 from curate.flags.result import Finding
 
+PARTS = 4
+"""Bands of a film that are summed by themselves: 128 bits in all."""
+
 
 def measure(film: Film) -> str:
-    """Digest of size and grey values, whatever the file format."""
-    gray = film.gray
-    digest = hashlib.sha256(b"%dx%d" % gray.shape)  # processors have instructions for this one
-    digest.update(np.ascontiguousarray(gray))
-    return digest.hexdigest()[:32]
+    """Size and checksums (CRC-32) of the grey values, whatever the file format: a tenth of what a digest costs."""
+    gray = np.ascontiguousarray(film.gray)
+    height, width = gray.shape
+    ends = [height * k // PARTS for k in range(PARTS + 1)]
+    sums = [isal_zlib.crc32(gray[top:end]) for top, end in pairwise(ends)]
+    return f"{height}x{width}:" + "".join(f"{value:08x}" for value in sums)
+
+
+def _pixels(film: Film) -> str | None:
+    """A digest of the grey values; ``None`` where they cannot be had any more."""
+    found = None if film.fault is not None else hashlib.sha256(np.ascontiguousarray(film.gray)).hexdigest()
+    film.close()
+    return found
+
+
+def _same(films: Sequence[Film], measures: Sequence[str]) -> list[list[int]]:
+    """Films that hold the same pixels, for each such set; only of other files with equal checksums are they read
+    again."""
+    alike: dict[str, list[int]] = defaultdict(list)
+    for k, sums in enumerate(measures):
+        alike[sums].append(k)
+    same: dict[tuple[str, str | None], list[int]] = defaultdict(list)
+    for sums, members in alike.items():
+        one_file = len({films[k].digest for k in members}) == 1
+        for k in members:
+            same[sums, None if one_file else _pixels(films[k]) or films[k].id].append(k)
+    return list(same.values())
 
 
 def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
     """Score 1 for every film but the first of those with the same pixels: dropping the flagged ones keeps one of
     each."""
-    first: dict[str, int] = {}
-    times = Counter(measures)
-    findings = []
-    for k, digest in enumerate(measures):
-        original = first.setdefault(digest, k)
-        if original != k:
-            same = films[original].image
-            findings.append(Finding(1.0, f"Holds the same pixels as {same}.", None, {"duplicate_of": same}))
-        else:
-            copies = times[digest] - 1
-            first_of = f"{copies} other film(s) hold these pixels; this one comes first."
-            why = first_of if copies else "No other film holds these pixels."
-            findings.append(Finding(0.4 if copies else 0.0, why))
+    findings = [Finding(0.0, "No other film holds these pixels.")] * len(films)
+    for first, *copies in _same(films, measures):
+        for k in copies:
+            name = films[first].image
+            findings[k] = Finding(1.0, f"Holds the same pixels as {name}.", None, {"duplicate_of": name})
+        if copies:
+            findings[first] = Finding(0.4, f"{len(copies)} other film(s) hold these pixels; this one comes first.")
     return findings
 
 
-DETECTOR = SetDetector("duplicate", 2, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("duplicate", 3, 0.5, PIXELS, measure, judge)

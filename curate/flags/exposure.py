@@ -14,6 +14,12 @@ from curate.flags.result import Finding
 PLATE = 250
 """Grey value from which a patch that touches the film's edge is bare plate beyond the collimator, not body."""
 
+SIDE, BANDS = 512, 64
+"""Longer edge of the grid on which grey values are counted, and of its rows about as many as are looked at: a film's
+grey values are much the same on all of them, and most of a large film need not be touched."""
+
+VALUES = np.arange(256)
+
 RELATIVE = (
     ("middle", "the body's middle grey value", 5.0, 0.2),
     ("high", "the body's brightest grey value", 5.0, 0.15),
@@ -30,71 +36,91 @@ ENOUGH = 12
 """Films in a set from which on the set says what is usual."""
 
 
-def body(gray: np.ndarray) -> np.ndarray:
-    """bool: what is neither bare plate nor empty film (the darker part by Otsu), on a small copy of the film."""
-    plate = (gray >= PLATE).astype(np.uint8)
-    if not plate.any():
-        level, _ = cv2.threshold(gray, 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-        return gray > level if gray.min() < gray.max() else np.ones(gray.shape, bool)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(plate)
-    height, width = gray.shape
-    edge = (
-        (stats[:, 0] == 0)
-        | (stats[:, 1] == 0)
-        | (stats[:, 0] + stats[:, 2] == width)
-        | (stats[:, 1] + stats[:, 3] == height)
-    )
-    thick = stats[:, cv2.CC_STAT_AREA] > 0.01 * gray.size
-    keep = np.ones(len(stats), bool)
-    keep[1:] = ~(edge & thick)[1:]
-    inside = keep[labels]
-    values = gray[inside]
-    if len(values) < 100 or values.min() == values.max():
+def body(gray: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """int64 (256,): how often each grey value occurs in what is neither bare plate nor empty film (the darker part by
+    Otsu), given ``counts`` of the whole film."""
+    inside = counts - _plates(gray) if counts[PLATE:].any() else counts
+    if inside.sum() < 100 or np.count_nonzero(inside) == 1:
         return inside
-    level, _ = cv2.threshold(values.reshape(1, -1), 0, 255, cv2.THRESH_BINARY + cv2.THRESH_OTSU)
-    return inside & (gray > level)
+    return np.where(_otsu(inside) < VALUES, inside, 0)
 
 
-def noise(gray: np.ndarray) -> float:
-    """Mean absolute second difference along every eighth row, the largest tenth (edges, letters) left out: grain."""
-    rows = gray[::8].astype(np.int16)
-    second = np.abs(rows[:, 2:] - 2 * rows[:, 1:-1] + rows[:, :-2]).ravel()
-    if not len(second):
+def _plates(gray: np.ndarray) -> np.ndarray:
+    """int64 (256,): grey values of the bare plates, bright patches of some size that touch the film's edge."""
+    none = np.zeros(256, np.int64)
+    if max(int(line.max()) for line in (gray[0], gray[-1], gray[:, 0], gray[:, -1])) < PLATE:
+        return none
+    bright = cv2.threshold(gray, PLATE - 1, 1, cv2.THRESH_BINARY)[1]
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
+    height, width = gray.shape
+    left, top, wide, high, area = stats.T
+    edge = (left == 0) | (top == 0) | (left + wide == width) | (top + high == height)
+    chosen = np.flatnonzero(edge & (area > 0.01 * gray.size))
+    return sum((_counts(gray, cv2.inRange(labels, k, k)) for k in map(int, chosen) if k), none)
+
+
+def _otsu(counts: np.ndarray) -> int:
+    """The grey value up to which Otsu's method (1979) counts the darker class: the between-class variance is most."""
+    below, summed = counts.cumsum(dtype=np.float64), (counts * VALUES).cumsum(dtype=np.float64)
+    apart = summed * below[-1] - below * summed[-1]
+    return int((apart**2 / np.maximum(below * (below[-1] - below), 1)).argmax())
+
+
+def bands(gray: np.ndarray) -> np.ndarray:
+    """uint8 (n, rows, width): some sixty bands of a film, evenly spaced, as many rows high as make one of ``SIDE``."""
+    height, width = gray.shape
+    rows = min(max(1, max(gray.shape) // SIDE), height, width)
+    n = height // rows
+    return np.ascontiguousarray(gray[: n * rows].reshape(n, rows, width)[:: max(1, n // BANDS)])
+
+
+def averaged(some: np.ndarray) -> np.ndarray:
+    """uint8 (n, width / rows): bands averaged over squares."""
+    n, rows, width = some.shape
+    if rows == 1:
+        return some[:, 0]
+    across = width // rows
+    return cv2.resize(some.reshape(-1, width)[:, : across * rows], (across, n), interpolation=cv2.INTER_AREA)
+
+
+def noise(rows: np.ndarray) -> float:
+    """Mean absolute second difference along some rows, the largest tenth (edges, letters) left out: grain."""
+    if rows.shape[1] < 3:
         return 0.0
-    counts = np.bincount(second, minlength=2)
-    keep = int(0.9 * len(second))
-    below = np.minimum(np.cumsum(counts), keep)
-    return float((np.diff(below, prepend=0) * np.arange(len(counts))).sum() / max(keep, 1))
+    second = cv2.convertScaleAbs(cv2.Sobel(rows, cv2.CV_16S, 2, 0, ksize=1)[:, 1:-1])  # 1, -2, 1
+    keep = max(int(0.9 * second.size), 1)
+    below = np.minimum(_counts(second).cumsum(), keep)  # as many are that small or smaller
+    return float((keep - below).sum() / keep)
 
 
 def measure(film: Film) -> dict[str, float]:
     """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
-    gray = film.small
-    here = body(gray)
-    everywhere, inside = (_counts(gray, mask) for mask in (None, here.view(np.uint8)))
+    some = bands(film.gray)
+    gray = averaged(some)
+    everywhere = _counts(gray)
+    inside = body(gray, everywhere)
     values = inside if inside.sum() > 50 else everywhere
     ground = (everywhere - inside)[:PLATE]
-    low, middle, high = (_quantile(values, q) for q in (0.1, 0.5, 0.97))
-    top = int(np.flatnonzero(everywhere)[-1])
+    low, middle, high = _quantiles(values, (0.1, 0.5, 0.97))
     return {
         "low": low,
         "middle": middle,
         "high": high,
-        "white": float(values[253:].sum() / values.sum()) if top >= 253 else 0.0,
+        "white": float(values[253:].sum() / values.sum()),
         "black": float(everywhere[:3].sum() / gray.size),
-        "ground": _quantile(ground, 0.5) if ground.sum() > 50 else low,
-        "noise": noise(film.gray),
+        "ground": _quantiles(ground, (0.5,))[0] if ground.sum() > 50 else low,
+        "noise": noise(some[:, 0]),
     }
 
 
-def _counts(gray: np.ndarray, mask: np.ndarray | None) -> np.ndarray:
+def _counts(gray: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
     return cv2.calcHist([gray], [0], mask, [256], [0, 256]).ravel().astype(np.int64)
 
 
-def _quantile(counts: np.ndarray, q: float) -> float:
-    """The grey value that a share ``q`` of what was counted does not exceed."""
-    total = np.cumsum(counts)
-    return float(np.searchsorted(total, q * (total[-1] - 1), side="right"))
+def _quantiles(counts: np.ndarray, shares: tuple[float, ...]) -> list[float]:
+    """The grey values that such shares of what was counted do not exceed."""
+    total = counts.cumsum()
+    return total.searchsorted(np.multiply(shares, total[-1] - 1), side="right").astype(float).tolist()
 
 
 def _absolute(m: dict[str, float]) -> tuple[float, str]:
@@ -134,4 +160,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[F
     return findings
 
 
-DETECTOR = SetDetector("exposure", 2, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("exposure", 3, 0.5, PIXELS, measure, judge)

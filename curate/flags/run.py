@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from curate.errors import CarpusError
+from curate.flags.ahead import Ahead, one_core
 from curate.flags.detector import FILE, LABELS, Detector, FilmDetector, SetDetector
 from curate.flags.film import Film
 from curate.flags.registry import choose
@@ -38,6 +39,12 @@ def _answer(detector: Detector, film: Film) -> object:
         return detector.measure(film)
     found = detector.look(film)
     return None if found is None else found.to_dict()
+
+
+def _wanted(film: Film, detectors: Sequence[Detector], known: FilmFlags | None) -> bool:
+    """Whether some detector will look at the film's pixels."""
+    asked = (d for d in detectors if d.needs != LABELS or film.labelled)
+    return any(_kept(d, known, film.digest) is MISSING for d in asked)
 
 
 def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | None) -> FilmFlags:
@@ -87,25 +94,28 @@ def run_detectors(
     Raises:
         UsageError: for a name that is no detector.
     """
-    detectors = choose(names)
-    kept_films: list[Film] = []
+    detectors, films, known = choose(names), list(films), known or {}
     results: list[FilmFlags] = []
-    for film in films if progress is None else progress(films):
-        results.append(_pass_over(film, detectors, (known or {}).get(film.id)))
-        kept_films.append(film)
-        if each is not None:
-            each(results[-1])
+    with (
+        one_core(not any(d.dear for d in detectors)),
+        Ahead(films, lambda film: _wanted(film, detectors, known.get(film.id))) as ahead,
+    ):
+        for film in films if progress is None else progress(films):
+            ahead.ready()
+            results.append(_pass_over(film, detectors, known.get(film.id)))
+            if each is not None:
+                each(results[-1])
     for detector in detectors:
         entries = [r.kept.get(detector.key, {"found": None})["found"] for r in results]
         if isinstance(detector, FilmDetector):
             findings = [None if e is None else Finding.from_dict(e) for e in entries]
         else:
             there = [k for k, e in enumerate(entries) if e is not None]
-            judged = detector.judge([kept_films[k] for k in there], [entries[k] for k in there])
+            judged = detector.judge([films[k] for k in there], [entries[k] for k in there])
             findings = [None] * len(entries)
             for k, finding in zip(there, judged, strict=True):
                 findings[k] = finding
-                kept_films[k].close()
+                films[k].close()
         for result, finding in zip(results, findings, strict=True):
             _add(result, detector, finding)
     for result in results:

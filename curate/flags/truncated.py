@@ -18,8 +18,12 @@ def _filler(gray: np.ndarray) -> int:
     level = int(gray[-1, -1])
     if not 100 <= level <= 156:
         return 0
-    same = (gray == level).all(axis=1)
-    return len(same) if same.all() else int(np.argmin(same[::-1]))
+    upwards = gray[::-1]
+    for rows in range(0, len(gray), FILLER_ROWS):  # most films end at once
+        same = (upwards[rows : rows + FILLER_ROWS] == level).all(axis=1)
+        if not same.all():
+            return rows + int(np.argmin(same))
+    return len(gray)
 
 
 def look(film: Film) -> Finding | None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import stat
 import struct
+import threading
 import warnings
 import zlib
 from dataclasses import dataclass
@@ -99,12 +100,12 @@ def read_bytes(path: Path) -> bytes:
 def _truncation(data: bytes, form: str) -> str | None:
     """What is missing at the end of a PNG or JPEG, or which PNG chunk is damaged."""
     if form == "PNG":
-        at = 8
+        at, view = 8, memoryview(data)
         while at + 12 <= len(data):
-            length, kind = struct.unpack(">I4s", data[at : at + 8])
-            body = data[at + 4 : at + 8 + length]
+            length, kind = struct.unpack_from(">I4s", data, at)
+            body = view[at + 4 : at + 8 + length]
             at += 12 + length
-            if at <= len(data) and isal_zlib.crc32(body) != int.from_bytes(data[at - 4 : at], "big"):
+            if at <= len(data) and isal_zlib.crc32(body) != int.from_bytes(view[at - 4 : at], "big"):
                 return f"has a {kind.decode('latin-1')} chunk that fails its checksum"
             if kind == b"IEND":
                 return None if at <= len(data) else "ends inside its last PNG chunk"
@@ -113,6 +114,9 @@ def _truncation(data: bytes, form: str) -> str | None:
         return "ends before the JPEG end marker"
     return None
 
+
+_FILTERS = threading.Lock()
+"""Python's warning filters belong to all threads: two that set them aside at once would not both put them back."""
 
 _BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}
 
@@ -127,7 +131,7 @@ def read_header(data: bytes, path: Path) -> Header:
         width, height, bits, frames = dicom.shape(data, path)
         return Header("DICOM", width, height, "L", bits, frames, None)
     try:
-        with warnings.catch_warnings():
+        with _FILTERS, warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit here is ours and raises
             with PillowImage.open(BytesIO(data)) as picture:
                 form, (width, height), mode = picture.format or "?", picture.size, picture.mode
@@ -175,16 +179,19 @@ def _decode(data: bytes, header: Header, path: Path) -> np.ndarray:
     return pixels
 
 
-def decode(data: bytes, path: Path, allow_truncated: bool = False) -> Image:
+def decode(data: bytes, path: Path, allow_truncated: bool = False, header: Header | None = None) -> Image:
     """Decode a picture from the bytes of a file.
 
     Channels that hold the same values become one; unequal ones become their luminance (ITU-R BT.601),
     CMYK through Pillow. Alpha is left out. The first frame of an animated file is taken.
 
+    Args:
+        header: what ``read_header`` made of these bytes, where that was asked already.
+
     Raises:
         ImageError: refused, not a picture, truncated (unless allowed), or broken.
     """
-    header = read_header(data, path)
+    header = read_header(data, path) if header is None else header
     if header.truncated and not allow_truncated:
         raise ImageError(path, f"is truncated or damaged: it {header.truncated}")
     plain = header.format == "PNG" and header.frames == 1 and header.truncated is None

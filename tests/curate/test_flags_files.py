@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import struct
+import threading
 import zlib
+from functools import cached_property
 from pathlib import Path
 
 import cv2
@@ -13,7 +15,11 @@ import pytest
 from PIL import Image as PillowImage
 
 from curate.errors import UsageError
-from curate.flags import DETECTORS, FilmDetector, films_from_folder, run_detectors
+from curate.flags import DETECTORS, Film, FilmDetector, films_from_folder, run_detectors
+from curate.flags.duplicate import DETECTOR as DUPLICATE
+from curate.flags.exposure import DETECTOR as EXPOSURE
+from curate.flags.exposure import bands, noise
+from curate.flags.film import shrunk
 from curate.flags.salvage import mended
 
 CHEAP = ["unreadable", "truncated", "format", "duplicate", "exposure"]
@@ -84,11 +90,45 @@ def test_same_pixels_in_another_format_are_a_duplicate_and_one_is_kept(tmp_path)
     assert found["c.png"]["duplicate"].score == 0
 
 
+def test_equal_checksums_are_no_duplicate_until_the_pixels_say_so():
+    one, two = textured(1), textured(2)
+    films = [Film(n, n, pixels=lambda p=p: p, digest=n) for n, p in (("a", one), ("b", two), ("c", one))]
+    scores = [finding.score for finding in DUPLICATE.judge(films, ["the same"] * 3)]
+    assert scores == [0.4, 0.0, 1.0]
+    assert DUPLICATE.judge(films[:2], [DUPLICATE.measure(f) for f in films[:2]])[1].score == 0
+
+
 def test_same_bytes_in_another_shape_are_no_duplicate(tmp_path):
     film = textured(1, (200, 400))
     cv2.imwrite(str(tmp_path / "a.png"), film)
     cv2.imwrite(str(tmp_path / "b.png"), film.reshape(400, 200))
     assert not flags_of(tmp_path, ["duplicate"])["b.png"]["duplicate"].flagged
+
+
+def test_grain_is_the_mean_second_difference_without_its_largest_tenth():
+    gray = textured(3, (640, 500))
+    second = np.sort(np.abs(np.diff(gray[:: len(gray) // 64].astype(int), 2)).ravel())
+    assert noise(bands(gray)[:, 0]) == pytest.approx(second[: int(0.9 * len(second))].mean())
+
+
+@pytest.mark.parametrize("size", [(2048, 2048), (2303, 2881), (1, 3000), (3000, 1), (40, 5000), (2, 2)])
+def test_grey_values_of_a_film_are_those_of_its_bands(size):
+    rng = np.random.default_rng(5)
+    gray = np.where(np.arange(size[1]) < 0.7 * size[1], 40, 180) + rng.integers(0, 3, size)
+    said = EXPOSURE.measure(Film("x", "x", pixels=lambda: gray.astype(np.uint8), digest="x"))
+    if min(size) > 40:
+        assert [said[k] for k in ("ground", "low", "high")] == pytest.approx([41, 181, 181], abs=1)
+    assert all(np.isfinite(v) for v in said.values())
+
+
+@pytest.mark.parametrize("size", [(700, 500), (2880, 2304), (1023, 2047), (3, 4000)])
+def test_a_film_shrunk_by_halves_is_the_film_shrunk(size):
+    gray = cv2.GaussianBlur(np.random.default_rng(1).integers(0, 255, size).astype(np.uint8), (0, 0), 9)
+    small = shrunk(gray, 512)
+    assert max(small.shape) == 512
+    straight = cv2.resize(gray, small.shape[::-1], interpolation=cv2.INTER_AREA)
+    assert np.abs(straight.astype(int) - small).max() <= 3
+    assert shrunk(small, 512) is small
 
 
 @pytest.mark.parametrize("how", ["dark", "bright", "flat"])
@@ -172,6 +212,29 @@ def test_detectors_are_registered_once_and_state_a_threshold():
     names = [d.name for d in DETECTORS]
     assert len(set(names)) == len(names)
     assert all(0 < d.threshold < 1 and d.version >= 1 for d in DETECTORS)
+
+
+def test_the_next_film_is_decoded_while_one_is_judged_and_none_that_is_known(tmp_path, monkeypatch):
+    monkeypatch.setattr("curate.flags.ahead.SMALL", 1)
+    for k in range(5):
+        cv2.imwrite(str(tmp_path / f"{k}.png"), textured(k))
+    (tmp_path / "3.png").write_bytes(b"no picture")
+    films, decoded = films_from_folder(tmp_path), {}
+
+    def decode(self):
+        decoded[self.id] = threading.current_thread() is threading.main_thread()
+        return plain(self)
+
+    plain = Film.picture.func
+    monkeypatch.setattr(Film, "picture", cached_property(decode))
+    Film.picture.__set_name__(Film, "picture")
+    first = run_detectors(films, CHEAP)
+    assert decoded == {"0.png": True, **{f"{k}.png": False for k in (1, 2, 3, 4)}}
+    monkeypatch.setattr("curate.flags.ahead.SMALL", 1 << 30)
+    assert [r.to_dict() for r in run_detectors(films_from_folder(tmp_path), CHEAP)] == [r.to_dict() for r in first]
+    decoded.clear()
+    run_detectors(films_from_folder(tmp_path), CHEAP, known={r.id: r for r in first})
+    assert set(decoded) <= {"3.png"}
 
 
 def test_a_known_answer_is_not_asked_again_unless_bytes_or_version_change(tmp_path, monkeypatch):
