@@ -237,7 +237,6 @@ def test_a_thousand_films_make_a_page_of_reasonable_size(tmp_path):
 
 
 
-
 def test_millimetres_where_the_size_of_pixels_is_known(tmp_path):
     rng = np.random.default_rng(0)
     a, b = (make_arm(tmp_path / n, rng, classes=HAND[:3], patients=8, version=n, pixel_mm=0.2) for n in "ab")
@@ -259,3 +258,24 @@ def test_millimetres_where_the_size_of_pixels_is_known(tmp_path):
     plain = write_report(compare_runs(*(make_arm(tmp_path / f"plain{n}", rng, patients=2, version=n) for n in "ab")),
                          tmp_path / "plain")  # fmt: skip
     assert "NSD mm A" not in plain.read_text()
+
+
+def test_a_difference_that_is_shown_and_slight_is_starred_and_bones_are_named(tmp_path):
+    rng = np.random.default_rng(0)
+    deltas = {"a": 0.0, "b": {"finger-1": 0.05, "finger-2": 0.005, "finger-3": -0.05}}
+    a, b = (
+        make_arm(tmp_path / n, rng, classes=HAND[:4], version=n, delta=d, seeds=5, seed_sd=2e-4, residual_sd=1e-3)
+        for n, d in deltas.items()
+    )  # fmt: skip
+    c = compare_runs(a, b, margin=0.02)
+    page = write_report(c, tmp_path / "out")
+    assert [line.verdict for line in c.classes] == ["better", "better", "worse", "equivalent"]
+    console = Console(width=100, file=io.StringIO())
+    print_table(c, console)
+    for text in (page.read_text(), (tmp_path / "out/report.md").read_text().replace("\\", ""), console.file.getvalue()):
+        assert "better*" in text
+        assert "worse*" not in text
+        assert "* shown, yet its whole interval lies within the margin of ±0.02" in " ".join(text.split())
+    assert "finger-1, finger-2*. " in page.read_text()
+    assert "Better: finger-1, finger-2\\*. Worse: finger-3." in (tmp_path / "out/report.md").read_text()
+    assert "*" not in (tmp_path / "out/report.csv").read_text()

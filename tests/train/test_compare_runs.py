@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from curate.errors import CarpusError, UsageError
 from tests.train.runfolders import HAND, make_arm
-from train.compare import compare_runs
+from train.compare import compare_runs, write_report
 from train.compare.arm import read_arm
 
 FEW = ("Radius", "Ulna", "Pisiform")
@@ -277,3 +277,17 @@ def test_what_few_patients_and_unlike_trainings_leave_open_is_noted(tmp_path):
     assert not any("vary" in note for note in compare_runs(steady, steady).notes)
     few = [make_arm(tmp_path / f"few{n}", rng, classes=FEW, patients=8, version=n) for n in "ab"]
     assert any(note.startswith("8 patients: ") and "38% of patients" in note for note in compare_runs(*few).notes)
+
+
+@pytest.mark.parametrize("key", ["version", "steps", "n_training", "pixel_mm", "software"])
+@pytest.mark.parametrize("value", [[1], {"a": [1]}, float("nan"), 10**40])
+def test_whatever_run_json_says_there_is_a_report_or_one_line(arms, tmp_path, key, value):
+    for run in arms[0].iterdir():
+        edit(run, **{key: value})
+    try:
+        c = compare_runs(*arms)
+    except CarpusError as error:
+        assert "\n" not in str(error)
+    else:
+        write_report(c, tmp_path / "out")
+        json.dumps(c.to_dict(), allow_nan=False)

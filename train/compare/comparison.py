@@ -222,10 +222,19 @@ def _films(first: Arm, dice: tuple[np.ndarray, np.ndarray]) -> tuple[Film, ...]:
 
 
 def _side(arm: Arm, name: str, steps: tuple[str, ...]) -> Side:
-    facts = {k: arm.record[k] for k in FACTS if arm.record.get(k) is not None}
-    facts = {"version": arm.record.get("version"), **facts}
+    facts = {k: _fact(arm.record[k]) for k in FACTS if arm.record.get(k) is not None}
+    facts = {"version": _fact(arm.record.get("version")), **facts}
     names = tuple(r.path.name for r in arm.runs)
     return Side(name, str(arm.path), facts, arm.seeds, arm.folds, names, steps)
+
+
+def _fact(value: Any) -> str | int | float | None:
+    """What a run says of itself, as the JSON report can hold it: words for what is no plain, finite value."""
+    if value is None or isinstance(value, str | bool):
+        return value
+    if isinstance(value, int | float) and math.isfinite(value) and abs(value) < 1 << 53:
+        return value
+    return json.dumps(value)
 
 
 def _differences(first: Arm, second: Arm) -> tuple[tuple[str, str, str], ...]:

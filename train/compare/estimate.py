@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy import special
@@ -33,6 +34,7 @@ from train.compare.twot import reach, t_quantile, two_sided_p
 FEW_PATIENTS = 5
 #: A variance of a mean below this is rounding: scores have six decimals.
 _ROUNDING = 1e-24
+_STEPS = 16
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Difference:
         per_patient: float64 (n,), B - A of each patient.
         lost_p: Fisher's exact p over the trainings that lose the bone on most patients and those that do not; 0 where
             all of both arms do the one or all the other.
+        seed_factors: where the arms have other numbers of seeds, the trainings' part is no single t but one of these
+            multiples of it, each as likely as the other.
     """
 
     n: int
@@ -61,6 +65,7 @@ class Difference:
     residual_var: float
     per_patient: np.ndarray
     lost_p: float = 0.0
+    seed_factors: tuple[float, ...] = (1.0,)
 
     @property
     def has_seeds(self) -> bool:
@@ -78,9 +83,10 @@ class Difference:
         return self.n > 1 and self.varies
 
     @property
-    def _scales(self) -> tuple[float, float, float, float]:
+    def _scales(self) -> tuple[tuple[float, ...], float, float, float]:
         response = max(self.patient_var - self.residual_var, 0.0)
-        return math.sqrt(self.seed_var), self.seed_df, math.sqrt(response), self.patient_df
+        seeds = tuple(math.sqrt(self.seed_var) * factor for factor in self.seed_factors)
+        return seeds, self.seed_df, math.sqrt(response), self.patient_df
 
     @property
     def error(self) -> float:
@@ -89,7 +95,7 @@ class Difference:
             return math.nan
         if not self.has_seeds:
             return math.sqrt(self.patient_var)
-        return math.hypot(self._scales[0], self._scales[2])
+        return math.hypot(math.sqrt(self.seed_var), self._scales[2])
 
     def interval(self, confidence: float = 0.95, *, strict: bool = False) -> tuple[float, float]:
         """Confidence interval of ``delta``; over patients alone when the seeds' variance is not known; NaN where
@@ -167,8 +173,23 @@ def difference(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None = None) -> 
         seed_var, seed_df, residual_var = _components(a, b, blocks)
     return Difference(
         n, mean_a, mean_b, mean_b - mean_a, seed_var, seed_df, patient_var, n - 1, residual_var, per_patient,
-        _lost_p(a, b),
+        _lost_p(a, b), _seed_factors(len(a), len(b)),
     )  # fmt: skip
+
+
+@lru_cache(maxsize=64)
+def _seed_factors(seeds_a: int, seeds_b: int) -> tuple[float, ...]:
+    """What ``sqrt(var_a / seeds_a + var_b / seeds_b)`` is of the pooled estimate, at even steps of probability.
+
+    For trainings that vary alike the two variances' share of their sum of squares is a beta variable, independent of
+    that sum; so the estimate over its error is a t of both arms' degrees of freedom, scaled by a function of the share.
+    """
+    if seeds_a == seeds_b or min(seeds_a, seeds_b) < 2:
+        return (1.0,)
+    df_a, df_b, w_a, w_b = seeds_a - 1, seeds_b - 1, 1 / seeds_a, 1 / seeds_b
+    share = special.betaincinv(df_a / 2, df_b / 2, (np.arange(_STEPS) + 0.5) / _STEPS)
+    ratio = (df_a + df_b) * (w_a * share / df_a + w_b * (1 - share) / df_b) / (w_a + w_b)
+    return tuple((1 / np.sqrt(ratio)).tolist())
 
 
 def _unless_rounding(variance: float) -> float:
@@ -179,8 +200,8 @@ def _components(a: np.ndarray, b: np.ndarray, blocks: list[np.ndarray]) -> tuple
     """Variance of the difference from the trainings, its degrees of freedom, and the residual's part.
 
     Each arm's variance is its own, so that an arm of few seeds that vary much is not taken for one of many that vary
-    little. The degrees of freedom are Satterthwaite's for trainings that vary alike, 2 (seeds - 1) where both arms have
-    as many: known beforehand, for what three seeds say of them swings with their luck.
+    little. The degrees of freedom are both arms' together, as for trainings that vary alike; what three seeds say of
+    them would swing with their luck.
     """
     n = a.shape[1]
     seed_var = residual_var = 0.0
@@ -195,9 +216,7 @@ def _components(a: np.ndarray, b: np.ndarray, blocks: list[np.ndarray]) -> tuple
             if m > 1:
                 within = float(((arm - run - arm.mean(axis=0) + run.mean()) ** 2).sum()) / ((seeds - 1) * (m - 1))
                 residual_var += weights[-1] * within / seeds / m
-    shares = [1 / len(a), 1 / len(b)]
-    df = sum(shares) ** 2 / (shares[0] ** 2 / (len(a) - 1) + shares[1] ** 2 / (len(b) - 1))
-    df *= sum(weights) ** 2 / sum(w**2 for w in weights)
+    df = (len(a) + len(b) - 2) * sum(weights) ** 2 / sum(w**2 for w in weights)
     return _unless_rounding(seed_var), df, _unless_rounding(residual_var)
 
 

@@ -25,7 +25,9 @@ def seed_notes(first: Arm, second: Arm) -> list[str]:
             "difference below; intervals cover the patients only, and no verdict is given"
         )
     elif len(first.seeds) != len(second.seeds):
-        notes.append("other numbers of seeds in the arms: no more is known of doubt than the smaller arm tells")
+        notes.append(
+            "other numbers of seeds in the arms: that holds only where their seeds vary alike; better give both as many"
+        )
     if any(same_training(x, y) for x in first.scores["dice"] for y in second.scores["dice"]):
         notes.append("a run of A and one of B have the same scores to the last digit: is it one training in both arms?")
     return notes

@@ -19,16 +19,19 @@ from train.compare.result import VERDICTS, Comparison, Line, Side
 from train.compare.source import FilmSource
 from train.compare.svg import curves, distributions
 from train.compare.text import (
-    MARKS,
+    COLUMNS_EXPLAINED,
     by_difference,
     headline,
     interval,
+    named,
     p_value,
     plain,
     seen,
     signed,
     sizes,
+    star,
     surface_words,
+    verdict_words,
 )
 
 _MOST_FILMS = 12
@@ -102,6 +105,9 @@ def page(comparison: Comparison, source: FilmSource | None = None) -> str:
         js=markup(asset("report.js")),
         headline=headline(c),
         sizes=sizes(c),
+        named=[(v, named(c, v)) for v in ("better", "worse") if c.seed_variance_known and named(c, v)],
+        star=star(c),
+        explained=COLUMNS_EXPLAINED,
         forest=markup(forest(c)),
         verdicts=VERDICTS if c.seed_variance_known else (),
         marks={v: markup(mark(v, 8, 8)) for v in VERDICTS},
@@ -140,8 +146,7 @@ def _cell(c: Comparison, line: Line, key: str) -> tuple[str, Any, str]:
     if key == "name":
         return "", None, line.name
     if key == "verdict":
-        known = c.seed_variance_known
-        return f"verdict {line.verdict}", None, f"{MARKS[line.verdict]} {line.verdict}" if known else "not estimated"
+        return f"verdict {line.verdict}", None, verdict_words(c, line)
     if key == "wins":
         return "", line.wins - line.losses, f"{line.wins}/{line.ties}/{line.losses}"
     if key == "ci":

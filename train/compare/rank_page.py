@@ -16,7 +16,7 @@ from train.compare.rank import Ranking
 from train.compare.rank_text import bones_of, ranking_csv, ranking_markdown, sums_of
 from train.compare.report import write_report
 from train.compare.result import VERDICTS, Comparison, Line
-from train.compare.text import MARKS, counts, interval, p_value, plain, signed
+from train.compare.text import MARKS, counts, interval, p_value, plain, signed, slight, star, verdict_words
 
 
 def write_ranking(ranking: Ranking, out: Path) -> Path:
@@ -72,6 +72,7 @@ def ranking_page(ranking: Ranking, links: dict[str, str]) -> str:
         js=markup(asset("report.js")),
         forest=markup(ranking_forest(ranking)),
         better=[c.b.name for c in ranking.comparisons if c.overall.verdict == "better"],
+        worse=[c.b.name for c in ranking.comparisons if c.overall.verdict == "worse"],
         links=links,
         verdicts=VERDICTS,
         marks={v: markup(mark(v, 8, 8)) for v in VERDICTS},
@@ -86,16 +87,19 @@ def ranking_page(ranking: Ranking, links: dict[str, str]) -> str:
         signed=signed,
         shown=_shown,
         short_shown=_short,
+        star=next(filter(None, map(star, ranking.comparisons)), ""),
         value=_value,
     )
 
 
 def _shown(c: Comparison, line: Line) -> str:
-    return f"{MARKS[line.verdict]} {line.verdict}" if c.seed_variance_known else "not estimated"
+    return verdict_words(c, line)
 
 
 def _short(c: Comparison, line: Line) -> str:
-    return f"{MARKS[line.verdict]} {signed(line.delta)}" if c.seed_variance_known else signed(line.delta)
+    if not c.seed_variance_known:
+        return signed(line.delta)
+    return f"{MARKS[line.verdict]} {signed(line.delta)}{'*' * slight(c, line)}"
 
 
 def _value(number: float) -> Any:

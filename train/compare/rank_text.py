@@ -21,6 +21,9 @@ from train.compare.text import (
     percent,
     plain,
     signed,
+    slight,
+    star,
+    verdict_words,
 )
 
 _WIDTH = 100
@@ -68,7 +71,7 @@ def print_ranking(ranking: Ranking, console: Any) -> None:
             table.add_row(escape(name), plain(dice), "", "", "", "reference", "", style="bold")
             continue
         o = c.overall
-        shown = f"{marks[o.verdict]} {o.verdict}" if c.seed_variance_known else "not estimated"
+        shown = verdict_words(c, o, marks)
         style = STYLES[o.verdict] if c.seed_variance_known else None
         cells = [plain(dice), signed(o.delta), interval(o.ci), p_value(o.p_holm), shown, told(c)]
         table.add_row(escape(name), *cells, style=style)
@@ -80,6 +83,9 @@ def print_ranking(ranking: Ranking, console: Any) -> None:
         f"[dim]differences in Dice from {escape(first.a.name)}; {', '.join(f'{marks[v]} {v}' for v in MARKS)}; "
         f"adjusted over all bones of all arms; margin {first.margin:g}[/]", highlight=False,
     )  # fmt: skip
+    starred = next(filter(None, map(star, ranking.comparisons)), "")
+    if starred:
+        console.print(f"[dim]{starred if marks is MARKS else starred.replace('±', '+-')}[/]", highlight=False)
     for note in ranking.notes:
         console.print(f"[yellow]note:[/] {escape(note)}", highlight=False)
 
@@ -98,9 +104,9 @@ def _print_bones(ranking: Ranking, arms: slice, marks: dict[str, str], width: in
         table.add_row()
         for name, lines in rows:
             cells = []
-            for line, sure in zip(lines[arms], known, strict=True):
-                text = f"{marks[line.verdict]} {signed(line.delta)}" if sure else signed(line.delta)
-                cells.append(f"[{STYLES[line.verdict]}]{text}[/]" if sure else text)
+            for line, sure, c in zip(lines[arms], known, ranking.comparisons[arms], strict=True):
+                text = f"{marks[line.verdict]} {signed(line.delta)}{'*' * slight(c, line)}"
+                cells.append(f"[{STYLES[line.verdict]}]{text}[/]" if sure else signed(line.delta))
             table.add_row(escape(name), plain(lines[0].dice_a), *cells)
     console.print(table, width=width)
 
@@ -116,20 +122,23 @@ def ranking_markdown(ranking: Ranking) -> str:
             out.append(f"| **{cell(name)}** | {plain(dice)} | | | | | reference | |")
             continue
         o = c.overall
-        shown = f"{MARKS[o.verdict]} {o.verdict}" if c.seed_variance_known else "not estimated"
+        shown = cell(verdict_words(c, o))
         numbers = (plain(dice), signed(o.delta), interval(o.ci), p_value(o.p), p_value(o.p_holm))
         out.append(f"| {cell(name)} | {' | '.join(numbers)} | {shown} | {told(c)} |")
     out += ["", f"| | {' | '.join(cell(c.b.name) for c in ranking.comparisons)} |"]
     out.append("|:--" + "|--:" * len(ranking.comparisons) + "|")
     for name, lines in [*sums_of(ranking), *bones_of(ranking)]:
         out.append(f"| {cell(name)} | {' | '.join(_marked(ranking, i, x) for i, x in enumerate(lines))} |")
+    starred = next(filter(None, map(star, ranking.comparisons)), "")
+    out += ["", cell(starred)] if starred else []
     out += ["", *(f"> **Note:** {cell(note)}" for note in ranking.notes)]
     return "\n".join(out).rstrip() + "\n"
 
 
 def _marked(ranking: Ranking, i: int, line: Line) -> str:
     known = ranking.comparisons[i].seed_variance_known
-    return f"{MARKS[line.verdict]} {signed(line.delta)}" if known else signed(line.delta)
+    star_too = "\\*" * slight(ranking.comparisons[i], line)
+    return f"{MARKS[line.verdict]} {signed(line.delta)}{star_too}" if known else signed(line.delta)
 
 
 def ranking_csv(ranking: Ranking) -> str:

@@ -71,10 +71,10 @@ def _same_recipe(where: str, first: Run, others: tuple[Run, ...]) -> None:
 
 
 def _steps(where: str, a: Arm, b: Arm) -> list[str]:
-    steps = [sorted({r.record["steps"] for r in arm.runs if r.record.get("steps") is not None}) for arm in (a, b)]
+    steps = [{str(r.record["steps"]) for r in arm.runs if r.record.get("steps") is not None} for arm in (a, b)]
     if not all(steps) or steps[0] == steps[1]:
         return []
-    told = " and ".join(", ".join(map(str, s)) for s in steps)
+    told = " and ".join(", ".join(sorted(s, key=lambda n: (len(n), n))) for s in steps)
     if (a.record.get("config") or {}).get("patience"):
         return [f"early stop gave the arms other numbers of optimiser steps: {told}"]
     raise CarpusError(where, f"optimiser steps differ: {told}")

@@ -15,6 +15,11 @@ from train.scores import NSD_TOLERANCE, NSD_TOLERANCE_MM
 MARKS = {"better": "▲", "worse": "▼", "equivalent": "■", "inconclusive": "○"}
 PLAIN_MARKS = {"better": "+", "worse": "-", "equivalent": "=", "inconclusive": "?"}
 _TOLERANCES = (("nsd_tolerance", NSD_TOLERANCE), ("nsd_tolerance_mm", NSD_TOLERANCE_MM))
+COLUMNS_EXPLAINED = (
+    "n: films with the bone. p: two-sided; p (Holm): adjusted, and by which the verdict is given. effect: mean over "
+    "standard deviation of the patients' differences. w/t/l: patients that gained, stayed within 0.001, lost. seen: "
+    "smallest true difference that this experiment would have shown with 80% power."
+)
 STYLES = {"better": "bold green", "worse": "bold red", "equivalent": "cyan", "inconclusive": "dim"}
 
 
@@ -58,6 +63,34 @@ def counts(comparison: Comparison) -> dict[str, int]:
     return {v: found.get(v, 0) for v in VERDICTS}
 
 
+def slight(comparison: Comparison, line: Line) -> bool:
+    """A difference that is shown, and whose whole interval lies within the margin all the same."""
+    inside = -comparison.margin <= line.ci[0] and line.ci[1] <= comparison.margin
+    return comparison.seed_variance_known and line.verdict in ("better", "worse") and inside
+
+
+def verdict_words(comparison: Comparison, line: Line, marks: dict[str, str] = MARKS) -> str:
+    """A verdict with its mark, and a star where the difference is slight."""
+    if not comparison.seed_variance_known:
+        return "not estimated"
+    return f"{marks[line.verdict]} {line.verdict}{'*' * slight(comparison, line)}"
+
+
+def named(comparison: Comparison, verdict: str, most: int = 8) -> str:
+    """The bones of a verdict, the largest difference first; a star where it is slight."""
+    lines = [line for line in by_difference(comparison.classes) if line.verdict == verdict]
+    lines = lines[::-1] if verdict == "worse" else lines
+    told = [f"{line.name}{'*' * slight(comparison, line)}" for line in lines]
+    return ", ".join(told[:most]) + (f" and {len(told) - most} more" if len(told) > most else "")
+
+
+def star(comparison: Comparison) -> str:
+    """What the star means; empty where there is none."""
+    lines = (*comparison.classes, *comparison.groups, comparison.overall)
+    some = any(slight(comparison, line) for line in lines)
+    return f"* shown, yet its whole interval lies within the margin of ±{comparison.margin:g}" if some else ""
+
+
 def headline(comparison: Comparison) -> str:
     """The result in a sentence or two."""
     c, o = comparison, comparison.overall
@@ -67,7 +100,8 @@ def headline(comparison: Comparison) -> str:
         return f"{moved}. Seed variance not estimated: no verdict."
     n = counts(c)
     told = f"{n['better']} better, {n['worse']} worse, {n['equivalent']} equivalent within ±{c.margin:g}"
-    return f"{moved}: {o.verdict}. Of {len(c.classes)} classes {told}, {n['inconclusive']} inconclusive."
+    less = " by less than the margin" if slight(c, o) else ""
+    return f"{moved}: {o.verdict}{less}. Of {len(c.classes)} classes {told}, {n['inconclusive']} inconclusive."
 
 
 def percent(comparison: Comparison) -> str:
@@ -127,7 +161,7 @@ def print_table(comparison: Comparison, console: Any) -> None:
     sections = [by_difference(c.classes), list(c.groups), [c.overall]]
     for lines in sections:
         for line in lines:
-            shown = f"{marks[line.verdict]} {line.verdict}" if c.seed_variance_known else ""
+            shown = verdict_words(c, line, marks) if c.seed_variance_known else ""
             cells = [
                 escape(line.name), str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta),
                 interval(line.ci), p_value(line.p_holm), f"{line.wins}/{line.ties}/{line.losses}",
@@ -143,6 +177,8 @@ def print_table(comparison: Comparison, console: Any) -> None:
         "[dim]n: films with the bone; w/t/l: patients gained, within 0.001, lost; "
         "seen: smallest difference that this experiment would have shown[/]"
     )
+    if star(c):
+        console.print(f"[dim]{star(c) if marks is MARKS else star(c).replace('±', '+-')}[/]", highlight=False)
     if c.together > 1:
         console.print(f"[dim]p and verdicts adjusted over {c.together} comparisons with {escape(c.a.name)}[/]")
     for note in c.notes:
@@ -154,7 +190,10 @@ def markdown(comparison: Comparison) -> str:
     c = comparison
     out = [f"### Dice per class: {cell(c.a.name)} (A) → {cell(c.b.name)} (B)", ""]
     more = f"; p adjusted over {c.together} comparisons with {cell(c.a.name)}" if c.together > 1 else ""
-    out += [headline(c), "", f"{sizes(c)}{more}.", ""]
+    out += [headline(c), ""]
+    names = [f"{v.capitalize()}: {cell(named(c, v))}." for v in ("better", "worse") if c.seed_variance_known]
+    out += [" ".join(n for n in names if not n.endswith(": .")), ""] if counts(c)["better"] + counts(c)["worse"] else []
+    out += [f"{sizes(c)}{more}.", ""]
     out += [f"> **Note:** {cell(note)}" for note in c.notes] + ([""] if c.notes else [])
     head = ["", "n", "Dice A", "Dice B", "B - A", f"{percent(c)} interval", "p", "p (Holm)", "effect", "w/t/l", "seen",
             "NSD A", "NSD B", "HD95 A", "HD95 B", "verdict"]  # fmt: skip
@@ -163,7 +202,7 @@ def markdown(comparison: Comparison) -> str:
     out += [f"| {' | '.join(head)} |", "|:--" + "|--:" * (len(head) - 2) + "|:--|"]
     for line in [c.overall, *c.groups, *by_difference(c.classes)]:
         name = f"**{cell(line.name)}**" if line is c.overall or line in c.groups else cell(line.name)
-        shown = f"{MARKS[line.verdict]} {line.verdict}" if c.seed_variance_known else "not estimated"
+        shown = cell(verdict_words(c, line))
         cells = [
             name, str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta), interval(line.ci),
             p_value(line.p), p_value(line.p_holm), signed(line.effect, 2), f"{line.wins}/{line.ties}/{line.losses}",
@@ -175,6 +214,8 @@ def markdown(comparison: Comparison) -> str:
                 plain(line.nsd_mm_a), plain(line.nsd_mm_b), plain(line.hd95_mm_a, 2), plain(line.hd95_mm_b, 2)
             ]  # fmt: skip
         out.append(f"| {' | '.join(cells)} |")
+    out += ["", cell(star(c))] if star(c) else []
+    out += ["", COLUMNS_EXPLAINED]
     measured = surface_words(c)
     out += ["", measured] if measured else []
     if c.differences:

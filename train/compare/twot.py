@@ -17,17 +17,22 @@ from scipy import special
 _FAR = 14.0  # t = sinh(x) up to here puts nodes close where the density is and far out where a t of 1 still has mass
 
 
-def two_sided_p(distance: float, scale1: float, df1: float, scale2: float, df2: float) -> float:
+Scale = float | tuple[float, ...]
+
+
+def two_sided_p(distance: float, scale1: Scale, df1: float, scale2: float, df2: float) -> float:
     """``P(|scale1 T1 + scale2 T2| >= |distance|)`` for independent T1 and T2 with df1 and df2 degrees of freedom.
 
     Args:
         distance: observed difference.
-        scale1, scale2: standard errors of the two sources, >= 0.
+        scale1, scale2: standard errors of the two sources, >= 0; several of the first, each as likely as the other.
         df1, df2: their degrees of freedom, > 0.
 
     Returns:
         A probability; 1.0 when the distance is 0; 0.0 for a distance other than 0 when both scales are 0.
     """
+    if isinstance(scale1, tuple):
+        return sum(two_sided_p(distance, scale, df1, scale2, df2) for scale in scale1) / len(scale1)
     (small, df_small), (large, df_large) = sorted(((scale1, df1), (scale2, df2)))
     distance = abs(distance)
     if distance == 0:
@@ -41,11 +46,13 @@ def two_sided_p(distance: float, scale1: float, df1: float, scale2: float, df2: 
     return float(min(1.0, 2 * (weights @ tail)))
 
 
-def reach(confidence: float, scale1: float, df1: float, scale2: float, df2: float) -> float:
+def reach(confidence: float, scale1: Scale, df1: float, scale2: float, df2: float) -> float:
     """Half-width of the interval: the distance whose :func:`two_sided_p` is ``1 - confidence``."""
     alpha = 1 - confidence
-    bounds = [scale * t_quantile(1 - alpha / 2, df) for scale, df in ((scale1, df1), (scale2, df2))]
-    low, high = max(bounds), sum(bounds)  # never less than either alone, never more than both in line
+    scales = scale1 if isinstance(scale1, tuple) else (scale1,)
+    first, second = t_quantile(1 - alpha / 2, df1), scale2 * t_quantile(1 - alpha / 2, df2)
+    # never less than either alone, never more than both in line
+    low, high = max(min(scales) * first, second), max(scales) * first + second
     if high - low <= 1e-9 * high:
         return high
 
