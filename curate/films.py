@@ -11,7 +11,7 @@ from typing import Any
 import joblib
 
 from curate.anatomy import fingers_deg, side_of
-from curate.errors import CarpusError, ManifestError, UsageError, WriteError
+from curate.errors import CarpusError, ImageError, ManifestError, UsageError, WriteError
 from curate.files import digest_bytes, sweep_below, write_atomically
 from curate.formats.competition import Found, find_samples
 from curate.formats.foreign import find_foreign
@@ -145,6 +145,8 @@ def _read_one(
     """Facts of one film and its labels, or the error that refuses it."""
     try:
         relative = _relative(found.image, root)
+        if (shown := os.fsencode(relative).decode("utf-8", "backslashreplace")) != relative:
+            raise ImageError(shown, "has a name that is not UTF-8; rename it")
         _contained(found.image, root)
         data = read_bytes(found.image)
         image = decode(data, Path(relative))

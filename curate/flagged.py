@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from curate.flags.result import FilmFlags, Flag
-from curate.flags.store import load_flags, save_flags
+from curate.flags.store import JOURNAL, load_flags, remember, save_flags
 from curate.manifest import SampleRow, Version
 from curate.manifest.commit import writing
 from curate.review.decisions import ACCEPTED, OUTCOMES, REJECTED, UNDECIDED, Decision, load_decisions
 
-SAVE_EVERY = 50
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 
@@ -123,11 +122,11 @@ def tally_line(counts: Mapping[str, int], names: Sequence[str]) -> str:
 def flag_version(version: Version, detectors: Sequence[str] = (), progress: Progress = _plain) -> list[FilmFlags]:
     """Run detectors over a version's originals and store what they say; children are their parents' affair.
 
-    What is stored of the same bytes by the same detectors is not done again, and every ``SAVE_EVERY`` films are
-    stored at once, so that an interrupted run resumes.
+    What is stored of the same bytes by the same detectors is not done again, and each film's answers are written as
+    they come, so that an interrupted run resumes.
 
     Args:
-        detectors: names; all of them by default.
+        detectors: names; all of them by default; everyday words such as ``ring`` count.
         progress: wraps the iteration over films, to show it.
 
     Raises:
@@ -138,17 +137,17 @@ def flag_version(version: Version, detectors: Sequence[str] = (), progress: Prog
     films = [film for film in films_from_version(version) if version.by_id[film.id].is_original]
     with writing(version.root):
         known = load_flags(version.root)
-        fresh: list[FilmFlags] = []
+        if (version.root / JOURNAL).exists():
+            save_flags(version.root, ())  # what a killed run left: nothing is appended to a line that was cut
 
         def keep(result: FilmFlags) -> None:
-            fresh.append(result)
-            if len(fresh) >= SAVE_EVERY:
-                if any(r.id not in known or r.kept != known[r.id].kept for r in fresh):
-                    save_flags(version.root, fresh)
-                fresh.clear()
+            before = known.get(result.id)
+            same = before is not None and before.digest == result.digest
+            if not same or any(before.kept.get(key) != found for key, found in result.kept.items()):
+                remember(version.root, result)
 
         show = partial(progress, total=len(films))
-        results = run_detectors(films, tuple(detectors) or None, show, known, keep)
+        results = run_detectors(films, _detectors(detectors), show, known, keep)
         save_flags(version.root, results)
     return results
 
@@ -158,9 +157,25 @@ def flag_folder(folder: Path, detectors: Sequence[str] = (), progress: Progress 
     from curate.flags import films_from_folder, run_detectors
 
     films = films_from_folder(folder)
-    return run_detectors(films, tuple(detectors) or None, partial(progress, total=len(films)))
+    return run_detectors(films, _detectors(detectors), partial(progress, total=len(films)))
+
+
+def _detectors(words: Sequence[str]) -> tuple[str, ...] | None:
+    from curate.flags.words import EVERYDAY  # brings in every detector
+
+    return tuple(EVERYDAY.get(word, word) for word in words) or None
 
 
 def raised(results: Sequence[FilmFlags]) -> list[tuple[str, str, str, str]]:
     """(film, flag, score, why) of each flag raised, in the order of the films."""
-    return [(r.image, f.name, f"{f.score:.2f}", f.why) for r in results for f in r.flags if f.flagged]
+    return [
+        (printable(r.image), f.name, f"{f.score:.2f}", printable(f.why))
+        for r in results
+        for f in r.flags
+        if f.flagged
+    ]
+
+
+def printable(text: str) -> str:
+    """A name as a terminal may show it: a line break or an escape in it is written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

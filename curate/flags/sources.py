@@ -23,7 +23,7 @@ def _entries(folder: Path) -> Iterator[Path]:
     for where, folders, files in os.walk(folder):
         folders.sort()
         linked = [name for name in folders if os.path.islink(os.path.join(where, name))]
-        for name in sorted([f for f in files if f.lower().endswith(SUFFIXES)] + linked):
+        for name in sorted([f for f in files if f.lower().endswith(SUFFIXES) and not f.startswith(".")] + linked):
             yield Path(where, name)
 
 
@@ -40,7 +40,7 @@ def films_from_folder(folder: str | os.PathLike) -> list[Film]:
     inner = root.resolve()
     films = []
     for path in _entries(root):
-        name = path.relative_to(root).as_posix()
+        name = os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
         outside = path.is_symlink() and not path.resolve().is_relative_to(inner)
         if outside:
             films.append(Film(name, name, path, refused="is a link out of the folder"))

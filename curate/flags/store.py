@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from curate.errors import ManifestError
+from curate.errors import ManifestError, WriteError
 from curate.files import write_atomically
 from curate.flags.result import FilmFlags, Flag
 
@@ -67,11 +67,18 @@ def load_flags(root: Path) -> dict[str, FilmFlags]:
 
 
 def remember(root: Path, result: FilmFlags) -> None:
-    """Append one film's answers to the journal, so that a run that is killed need not look at the film again."""
+    """Append one film's answers to the journal, so that a run that is killed need not look at the film again.
+
+    Raises:
+        WriteError: the disk is full or the folder cannot be written.
+    """
     path = Path(root) / JOURNAL
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("ab") as stream:
-        stream.write(orjson.dumps(_plain(result), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as stream:
+            stream.write(orjson.dumps(_plain(result), option=orjson.OPT_SERIALIZE_NUMPY) + b"\n")
+    except OSError as error:
+        raise WriteError(path, f"cannot be written: {error.strerror or error}") from None
 
 
 def _joined(old: FilmFlags | None, new: FilmFlags) -> FilmFlags:

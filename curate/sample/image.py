@@ -9,6 +9,7 @@ import struct
 import threading
 import warnings
 import zlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -32,7 +33,7 @@ FAULTS = (OSError, SyntaxError, ValueError, TypeError, AttributeError, LookupErr
           zlib.error, EOFError)  # fmt: skip
 """What Pillow lets through on files that are broken (its own errors are ``OSError``)."""
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".dcm")
+SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm")
 
 
 @dataclass(frozen=True)
@@ -115,8 +116,23 @@ def _truncation(data: bytes, form: str) -> str | None:
     return None
 
 
-_FILTERS = threading.Lock()
-"""Python's warning filters belong to all threads: two that set them aside at once would not both put them back."""
+_PILLOW = threading.Lock()
+"""Warning filters and Pillow's limit belong to all threads: two that set them aside would not both put them back."""
+
+
+@contextlib.contextmanager
+def _pillow(data: bytes) -> Iterator[PillowImage.Image]:
+    """A picture as Pillow opens it, without Pillow's own limit on pixels: the limit here is held to before any is
+    decoded."""
+    with _PILLOW, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        limit, PillowImage.MAX_IMAGE_PIXELS = PillowImage.MAX_IMAGE_PIXELS, None
+        try:
+            with PillowImage.open(BytesIO(data)) as picture:
+                yield picture
+        finally:
+            PillowImage.MAX_IMAGE_PIXELS = limit
+
 
 _BITS = {"1": 1, "I;16": 16, "I;16B": 16, "I;16L": 16, "I": 32, "F": 32}
 
@@ -131,18 +147,14 @@ def read_header(data: bytes, path: Path) -> Header:
         width, height, bits, frames = dicom.shape(data, path)
         return Header("DICOM", width, height, "L", bits, frames, None)
     try:
-        with _FILTERS, warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's own pixel warning: the limit here is ours and raises
-            with PillowImage.open(BytesIO(data)) as picture:
-                form, (width, height), mode = picture.format or "?", picture.size, picture.mode
-                frames = getattr(picture, "n_frames", 1)
-                bits = _BITS.get(mode, 8)
-                if form == "PNG" and len(data) > 24:
-                    bits = data[24]
-                if form == "TIFF":
-                    bits = int(np.max(picture.tag_v2.get(258, (bits,))))
-    except PillowImage.DecompressionBombError as error:
-        raise ImageError(path, f"is refused before decoding: {error}") from None
+        with _pillow(data) as picture:
+            form, (width, height), mode = picture.format or "?", picture.size, picture.mode
+            frames = getattr(picture, "n_frames", 1) if width * height <= MAX_PIXELS else 1
+            bits = _BITS.get(mode, 8)
+            if form == "PNG" and len(data) > 24:
+                bits = data[24]
+            if form == "TIFF":
+                bits = int(np.max(picture.tag_v2.get(258, (bits,))))
     except FAULTS:
         raise ImageError(path, "is not a picture that can be read") from None
     if width * height > MAX_PIXELS:
@@ -172,7 +184,7 @@ def _decode(data: bytes, header: Header, path: Path) -> np.ndarray:
             pixels = None
     if pixels is None:
         try:
-            with PillowImage.open(BytesIO(data)) as picture:
+            with _pillow(data) as picture:
                 pixels = np.asarray(picture.convert("L"))
         except FAULTS as error:
             raise ImageError(path, f"cannot be decoded: {error}") from None

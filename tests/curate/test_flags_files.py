@@ -11,10 +11,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import orjson
 import pytest
 from PIL import Image as PillowImage
 
 from curate.errors import UsageError
+from curate.flagged import raised as raised_rows
 from curate.flags import DETECTORS, Film, FilmDetector, films_from_folder, run_detectors
 from curate.flags.duplicate import DETECTOR as DUPLICATE
 from curate.flags.exposure import DETECTOR as EXPOSURE
@@ -154,16 +156,18 @@ def test_odd_formats_are_named(tmp_path):
     cv2.imwrite(str(tmp_path / "equal.png"), np.dstack([film] * 3))
     PillowImage.fromarray(colour).convert("CMYK").save(tmp_path / "print.jpg")
     frames = [PillowImage.fromarray(f) for f in (film, film[::-1])]
-    frames[0].save(tmp_path / "moving.webp", save_all=True, append_images=frames[1:])
+    for name in ("moving.webp", "moving.gif"):
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:])
     cv2.imwrite(str(tmp_path / "small.png"), film[:100, :100])
     found = flags_of(tmp_path, ["format", "unreadable"])
     said = {n: f["format"].why for n, f in found.items() if f["format"].flagged}
-    assert set(said) == {"deep.png", "colour.png", "print.jpg", "moving.webp", "small.png"}
+    assert set(said) == {"deep.png", "colour.png", "print.jpg", "moving.webp", "moving.gif", "small.png"}
     for name, word in [
         ("deep.png", "16 bits"),
         ("colour.png", "differ"),
         ("print.jpg", "CMYK"),
         ("moving.webp", "2 frames"),
+        ("moving.gif", "2 frames"),
     ]:
         assert word in said[name]
     assert not any(f["unreadable"].flagged for f in found.values())
@@ -188,6 +192,7 @@ def test_every_bad_file_is_reported_by_name_and_the_rest_goes_on(tmp_path):
     (tmp_path / "notes.txt").write_text("ignored")
     found = flags_of(tmp_path)
     assert set(found) == {"empty.png", "text.png", "huge.png", "link.png", "dangling.png", *good}
+    assert "30000 x 30000" in found["huge.png"]["unreadable"].why
     bad = {n for n, f in found.items() if f["unreadable"].flagged}
     assert bad == set(found) - set(good)
     assert "0 bytes" in found["empty.png"]["unreadable"].why
@@ -197,6 +202,18 @@ def test_every_bad_file_is_reported_by_name_and_the_rest_goes_on(tmp_path):
     assert set(entry) == {"image", "flags", "measures"}
     assert entry["measures"]["fingers_deg"] is None
     assert set(entry["flags"][0]) == {"name", "score", "threshold", "flagged", "where", "why"}
+
+
+def test_names_that_no_terminal_and_no_json_takes_are_written_out(tmp_path):
+    _, data = cv2.imencode(".png", textured())
+    for name in (b"caf\xe9.png", b"two\nlines.png", b"\x1b[31mred.png"):
+        with open(os.path.join(os.fsencode(tmp_path), name), "wb") as stream:
+            stream.write(data.tobytes())
+    results = run_detectors(films_from_folder(tmp_path), ["duplicate"])
+    assert orjson.loads(orjson.dumps([r.to_dict() for r in results]))[1]["image"] == r"caf\xe9.png"
+    shown = [text for row in raised_rows(results) for text in row]
+    assert [row[0] for row in raised_rows(results)] == [r"caf\xe9.png", r"two\nlines.png"]
+    assert all(text.isprintable() for text in shown)
 
 
 def test_a_folder_without_pictures_and_a_wrong_name_are_usage_errors(tmp_path):

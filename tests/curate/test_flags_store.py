@@ -5,9 +5,11 @@ from __future__ import annotations
 import cv2
 import pytest
 
-from curate.errors import ManifestError
+from curate.errors import ManifestError, WriteError
+from curate.flagged import flag_version
 from curate.flags import films_from_folder, run_detectors
 from curate.flags.store import FLAGS, JOURNAL, load_flags, remember, save_flags
+from curate.ingest import ingest
 from tests.curate.test_flags_files import textured
 
 
@@ -50,6 +52,42 @@ def test_a_killed_run_goes_on_where_it_was(folder):
     save_flags(folder, run_detectors(films, ["duplicate"], known=known))
     assert not (folder / JOURNAL).exists()
     assert set(load_flags(folder)) == {"0.png", "1.png", "2.png"}
+
+
+def test_a_version_flagged_by_runs_that_are_killed_ends_with_the_same_bytes(folder):
+    version = ingest(folder, images=folder).version
+    done = flag_version(version, ["duplicate"])
+    plain = (folder / FLAGS).read_bytes()
+    (folder / FLAGS).unlink()
+
+    def killed_at(name):
+        def show(films, total):
+            for film in films:
+                if film.id == name:
+                    raise KeyboardInterrupt
+                yield film
+
+        return show
+
+    for name in ("1", "2"):
+        with pytest.raises(KeyboardInterrupt):
+            flag_version(version, ["duplicate"], killed_at(name))
+        with (folder / JOURNAL).open("r+b") as stream:  # as if the kill had come in the middle of one more line
+            stream.seek(0, 2)
+            stream.write(b'{"id": "9", "dige')
+        assert set(load_flags(folder)) == set("012"[: int(name)])
+    known = load_flags(folder)
+    assert [known[r.id].kept for r in done[:2]] == [r.kept for r in done[:2]]
+    flag_version(version, ["duplicate"])
+    assert (folder / FLAGS).read_bytes() == plain
+    assert not (folder / JOURNAL).exists()
+
+
+def test_a_journal_that_cannot_be_written_is_named(folder):
+    (folder / JOURNAL).mkdir(parents=True)
+    done = run_detectors(films_from_folder(folder)[:1], ["duplicate"])
+    with pytest.raises(WriteError, match=r"flags\.journal\.jsonl"):
+        remember(folder, done[0])
 
 
 def test_a_damaged_line_is_named(folder):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from curate.errors import CarpusError, ImageError
-from curate.sample.image import background_level, encode_png, read_image, to_uint8, write_png
+from curate.sample.image import background_level, encode_png, read_header, read_image, to_uint8, write_png
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(0, 2**32 - 1))
@@ -81,6 +81,16 @@ def bomb(path, width=30000, height=30000):
     for kind, body in ((b"IHDR", header), (b"IDAT", zlib.compress(b"\0" * 64)), (b"IEND", b"")):
         data += struct.pack(">I4s", len(body), kind) + body + struct.pack(">I", zlib.crc32(kind + body))
     path.write_bytes(data)
+
+
+def test_the_limit_on_pixels_is_ours_and_pillow_keeps_its_own(tmp_path):
+    before = PillowImage.MAX_IMAGE_PIXELS
+    bomb(tmp_path / "large.png", 14_000, 14_000)
+    assert read_header((tmp_path / "large.png").read_bytes(), tmp_path).width == 14_000
+    bomb(tmp_path / "larger.png", 14_000, 15_000)
+    with pytest.raises(ImageError, match="14000 x 15000 is more than"):
+        read_header((tmp_path / "larger.png").read_bytes(), tmp_path)
+    assert before == PillowImage.MAX_IMAGE_PIXELS
 
 
 def test_what_is_no_picture_is_refused_by_name(tmp_path):
