@@ -36,6 +36,7 @@ LOSSES = {
     "merged": "classes with several annotations in one sample, which become one region",
     "overlap": "pairs of classes that overlap, where one pixel can hold one class",
     "weights": "annotations with a weight (children of mixup), which become full ones",
+    "unlabelled": "films without labels, which it would take for films that show nothing; they are left out",
     "vanished": "polygons that whole-numbered vertices leave without an area",
 }
 """What can be lost, as it is told; a count stands before it."""
@@ -178,6 +179,10 @@ def export(
     rows = [r for r in version.samples if EVALUATION_ONLY not in r.tags]
     result = Exportation(out, len(rows), left_out=len(version) - len(rows))
     exporter = Exporter(version, target, ints)
+    if not target.holds.unlabelled:
+        labelled = [r for r in rows if r.labelled or r.split == "test"]
+        exporter.losses["unlabelled"] = len(rows) - len(labelled)
+        rows, result.samples = labelled, len(labelled)
     for row in rows:
         exporter.shapes(row)
     result.losses = {k: n for k, n in sorted(exporter.losses.items()) if n}

@@ -95,6 +95,7 @@ class Holds:
         parts: several polygons as one annotation. holes: rings cut out of a polygon. overlap: a pixel of two classes.
         several: more than one annotation of a class in a picture. vertices: points at all, rather than pixels.
         weights: the share of an annotation in a mixed sample. grey: pictures must be PNG of one channel.
+        unlabelled: films to train on that nobody has labelled yet.
     """
 
     parts: bool = True
@@ -104,6 +105,7 @@ class Holds:
     vertices: bool = True
     weights: bool = False
     grey: bool = False
+    unlabelled: bool = True
 
 
 @dataclass(frozen=True)
@@ -230,7 +232,28 @@ def label_name(value: Any, where: Path) -> str:
 
 
 def whole(number: Any, what: str, where: Path) -> int:
-    """A whole number that is not negative, where a file must have one."""
+    """A whole number that is not negative, also one written as ``64.0``, where a file must have one."""
+    if isinstance(number, float) and number.is_integer():
+        number = int(number)
     if not isinstance(number, int) or isinstance(number, bool) or number < 0:
         raise LabelError(where, f"{what} is {str(number)[:40]!r}, not a whole number")
     return number
+
+
+ROUND = 72
+"""Corners that an ellipse or circle gets: 0.13 % of its area are lost."""
+
+
+def ellipse(center: tuple[float, float], radii: tuple[float, float], degrees: float = 0.0) -> list[list[float]]:
+    """The outline of an ellipse as ``ROUND`` points (x, y), turned clockwise as a screen shows it."""
+    angle = np.linspace(0, 2 * np.pi, ROUND, endpoint=False)
+    with np.errstate(all="ignore"):
+        points = np.stack([np.cos(angle), np.sin(angle)], 1) * radii + center
+    return turned(points, degrees, center)
+
+
+def turned(points: Any, degrees: float, center: tuple[float, float]) -> list[list[float]]:
+    """Points (n, 2), y downwards, turned clockwise about a centre."""
+    with np.errstate(all="ignore"):  # what is beyond all numbers is refused at the door
+        cos, sin = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+        return (((np.asarray(points, np.float64) - center) @ [[cos, sin], [-sin, cos]]) + center).tolist()

@@ -5,7 +5,7 @@ Categories may have any numbers. Holes cannot be said with COCO's polygons: they
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -37,6 +37,21 @@ _KEPT = ("iscrowd", "score", "attributes")
 """What an annotation says beside its shape, kept as its attributes."""
 
 
+def _key(value: Any) -> str | None:
+    """An id to compare by: 1, 1.0 and "1" are the same, since some tools write the one and the other."""
+    if isinstance(value, float) and value.is_integer():
+        value = int(value)
+    return str(value) if isinstance(value, int | str) and not isinstance(value, bool) else None
+
+
+def _classes(document: dict, names: dict[str, str]) -> list[str]:
+    """The categories' names, but for one that is only the head of others and of no annotation (Roboflow's first)."""
+    used = {_key(e.get("category_id")) for e in document["annotations"] if isinstance(e, dict)}
+    heads = {str(c.get("supercategory")) for c in document["categories"] if c.get("name") != c.get("supercategory")}
+    named = [n for key, n in names.items() if key in used or n not in heads]
+    return list(dict.fromkeys(named))
+
+
 class Coco:
     """``annotations/*.json`` beside ``images/``; ``*.json`` beside the pictures; or ``train/*.coco.json`` and the like
     beside theirs."""
@@ -56,15 +71,20 @@ class Coco:
             except CarpusError as error:
                 reading.refused.append(error)
                 continue
-            reading.classes += [n for n in names.values() if n not in reading.classes]
+            reading.classes += [n for n in _classes(document, names) if n not in reading.classes]
             by_image = defaultdict(list)
             for k, entry in enumerate(entries):
                 if not isinstance(entry, dict):
                     reading.refused.append(LabelError(path, f"annotation {k} is not an object"))
                     continue
-                key = entry.get("image_id")
-                by_image[key if isinstance(key, str | int) else None].append(entry)
+                by_image[_key(entry.get("image_id"))].append(entry)
+            ids = Counter(_key(image.get("id")) for image in document["images"] if isinstance(image, dict))
             for image in document["images"]:
+                if isinstance(image, dict) and ids[_key(image.get("id"))] > 1:
+                    fault = f"{str(image.get('file_name'))[:80]}: another image has its id {str(image.get('id'))[:40]}"
+                    reading.refused.append(LabelError(path, fault))
+                    by_image.pop(_key(image.get("id")), None)
+                    continue
                 self._image(image, by_image, names, pictures, path, reading, taken)
             for key, left in by_image.items():
                 reading.refused.append(LabelError(path, f"{len(left)} annotations of image {str(key)[:40]}, not in it"))
@@ -80,16 +100,16 @@ class Coco:
             raise UsageError(place, "holds no COCO file; name it with --labels")
         return files
 
-    def _tables(self, document: Any, path: Path) -> tuple[list, dict[int | str, str]]:
+    def _tables(self, document: Any, path: Path) -> tuple[list, dict[str, str]]:
         if not isinstance(document, dict):
             raise LabelError(path, "is not COCO: not an object")
         for key in ("images", "annotations", "categories"):
             if not isinstance(document.get(key), list):
                 raise LabelError(path, f"is not COCO: it has no list of {key}")
-        names: dict[int | str, str] = {}
+        names: dict[str, str] = {}
         for category in document["categories"]:
-            key = category.get("id") if isinstance(category, dict) else None
-            if not isinstance(key, int | str) or key in names:
+            key = _key(category.get("id")) if isinstance(category, dict) else None
+            if key is None or key in names:
                 raise LabelError(path, f"category {str(key)[:40]!r} is given twice or has no id")
             names[key] = label_name(category.get("name"), path)
         return document["annotations"], names
@@ -99,14 +119,14 @@ class Coco:
         taken: dict[Path, Path],
     ) -> None:
         try:
-            if not isinstance(image, dict) or not isinstance(image.get("id"), int | str):
+            if not isinstance(image, dict) or _key(image.get("id")) is None:
                 raise LabelError(path, "an image without an id")
-            entries = by_image.pop(image["id"], [])
+            entries = by_image.pop(_key(image["id"]), [])
             beside = path.parent.relative_to(pictures.folder) if path.is_relative_to(pictures.folder) else Path()
             picture = pictures.find(image.get("file_name"), path, within=beside.as_posix())
             if picture in taken:
                 raise LabelError(path, f"{picture.name} stands in {taken[picture].name} already")
-            size = (whole(image.get("width"), "width", path), whole(image.get("height"), "height", path))
+            size = self._size(image, entries, path)
             shapes = tuple(self._shape(e, k, names, size, path) for k, e in enumerate(entries))
         except CarpusError as error:
             name = image.get("file_name") if isinstance(image, dict) else None
@@ -119,19 +139,33 @@ class Coco:
         labelled = shapes if image.get("labelled", True) is not False else None
         reading.items.append(Item(pictures.name(picture), picture, path, labelled, size, **about))
 
-    def _shape(self, entry: dict, k: int, names: dict, size: tuple[int, int], path: Path) -> Shape:
-        category = entry.get("category_id")
-        if not isinstance(category, int | str) or category not in names:
+    def _size(self, image: dict, entries: list[dict], path: Path) -> tuple[int, int] | None:
+        """The size that the file states; that of its masks where it states none; ``None`` for the picture's own."""
+        if image.get("width") and image.get("height"):
+            return whole(image["width"], "width", path), whole(image["height"], "height", path)
+        for entry in entries:
+            masked = entry.get("segmentation")
+            if isinstance(masked, dict) and isinstance(masked.get("size"), list) and len(masked["size"]) == 2:
+                return whole(masked["size"][1], "width", path), whole(masked["size"][0], "height", path)
+        return None
+
+    def _shape(self, entry: dict, k: int, names: dict, size: tuple[int, int] | None, path: Path) -> Shape:
+        category = _key(entry.get("category_id"))
+        if category not in names:
             raise LabelError(path, f"annotation {str(entry.get('id', k))[:40]}: no category {str(category)[:40]!r}")
         label, segmentation = names[category], entry.get("segmentation")
         if isinstance(segmentation, dict):
             mask = decode_rle(segmentation, path, label)
-            if mask.shape != (size[1], size[0]):
+            if size is None or mask.shape != (size[1], size[0]):
                 raise LabelError(path, f"{label}: its mask is not as large as its picture")
             parts = trace(mask, path)
         elif isinstance(segmentation, list) and segmentation:
             rings = segmentation if isinstance(segmentation[0], list) else [segmentation]
             parts = tuple(Part(pairs(ring, path, label)) for ring in rings)
+            if not all(len(part.outer) > 2 for part in parts):
+                name = str(entry.get("id", k))[:40]
+                fault = f"{label}: annotation {name} has a polygon of fewer than 3 points"
+                return Shape(label, (), name, fault=fault)
         else:
             name = str(entry.get("id", k))
             return Shape(label, (), name, fault=f"{label}: annotation {name[:40]} has no segmentation")

@@ -10,19 +10,21 @@ import numpy as np
 
 from curate.errors import CarpusError, LabelError, UsageError
 from curate.files import write_atomically
-from curate.formats.base import Exported, Holds, Item, Part, Pictures, Reading, Shape, label_name
+from curate.formats.base import Exported, Holds, Item, Part, Pictures, Reading, Shape, ellipse, label_name, turned
 from curate.formats.masks import trace
 from curate.formats.xml import load_xml
 from curate.sample.image import MAX_PIXELS
 
 GROUP = "carpus-group"
 """Attribute of an image that keeps its patient; other readers pass over it."""
+UNLABELLED = "carpus-unlabelled"
+"""The same for a film that nobody has labelled yet, which CVAT cannot tell from one that shows nothing."""
 
-_AREAS = ("polygon", "box", "mask")
+_AREAS = ("polygon", "box", "ellipse", "mask")
 
 
 class Cvat:
-    """Polygons, boxes and masks; points and lines have no area and are left aside."""
+    """Polygons, boxes, ellipses (as polygons) and masks; points, lines and solids are left aside."""
 
     name = "cvat"
     holds = Holds(holes=False)
@@ -42,6 +44,9 @@ class Cvat:
                 continue
             if top.tag != "annotations":
                 reading.refused.append(LabelError(path, "is not CVAT for images: no annotations at its top"))
+                continue
+            if top.find("track") is not None:
+                reading.refused.append(LabelError(path, "is CVAT for video: export the task as CVAT for images"))
                 continue
             for image in top.iter("image"):
                 try:
@@ -75,7 +80,7 @@ class Cvat:
                 tags.append(label)
                 continue
             if element.tag not in _AREAS:
-                aside = f"{label}: a {element.tag[:40]} has no area and was left aside"
+                aside = f"{label}: {element.tag[:40]} is no outline and was left aside"
                 shapes.append(Shape(label, (), str(k), aside=aside))
                 continue
             parts = self._parts(element, label, size, path)
@@ -90,9 +95,8 @@ class Cvat:
             shapes.append(Shape(label, parts, str(k), kept))
         group = image.get(GROUP) or None
         delivered = "test" if image.get("subset", "").lower() == "test" else "train"
-        return Item(
-            pictures.name(picture), picture, path, tuple(shapes), size, group, delivered, tuple(tags)
-        )
+        labelled = None if image.get(UNLABELLED) == "1" and not shapes else tuple(shapes)
+        return Item(pictures.name(picture), picture, path, labelled, size, group, delivered, tuple(tags))
 
     def _parts(self, element: ElementTree.Element, label: str, size: tuple[int, int], path: Path) -> tuple[Part, ...]:
         try:
@@ -101,7 +105,12 @@ class Cvat:
                 return (Part(points),)
             if element.tag == "box":
                 x0, y0, x1, y1 = (float(element.get(k, "")) for k in ("xtl", "ytl", "xbr", "ybr"))
-                return (Part([(x0, y0), (x1, y0), (x1, y1), (x0, y1)]),)
+                corners = [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+                degrees = float(element.get("rotation", "0"))
+                return (Part(turned(corners, degrees, ((x0 + x1) / 2, (y0 + y1) / 2)) if degrees else corners),)
+            if element.tag == "ellipse":
+                x, y, rx, ry = (float(element.get(k, "")) for k in ("cx", "cy", "rx", "ry"))
+                return (Part(ellipse((x, y), (rx, ry), float(element.get("rotation", "0")))),)
             left, top, width, height = (int(element.get(k, "")) for k in ("left", "top", "width", "height"))
             counts = [int(n) for n in element.get("rle", "").split(",")]
         except ValueError:
@@ -126,7 +135,8 @@ class Cvat:
         for k, sample in enumerate(samples):
             width, height = map(str, sample.size)
             about = {"id": str(k), "name": sample.image.removeprefix("images/"), "width": width, "height": height}
-            image = ElementTree.SubElement(top, "image", about | {"subset": sample.split, GROUP: sample.group})
+            about |= {"subset": sample.split, GROUP: sample.group} | ({} if sample.labelled else {UNLABELLED: "1"})
+            image = ElementTree.SubElement(top, "image", about)
             subsets[sample.split] = None
             named.update(dict.fromkeys(sample.tags))
             for number, shape in enumerate(sample.shapes, 1):

@@ -108,7 +108,9 @@ class Datumaro:
         about = read_about(entry.get("attr"))
         if path.stem == "test":
             about["delivered"] = "test"
-        return Item(pictures.name(picture), picture, path, tuple(shapes), drawn, **about)
+        told = entry.get("attr") if isinstance(entry.get("attr"), dict) else {}
+        labelled = None if told.get("labelled") is False and not shapes else tuple(shapes)
+        return Item(pictures.name(picture), picture, path, labelled, drawn, **about)
 
     def image_name(self, sample: str, split: str, suffix: str) -> str:
         return f"images/{split}/{sample}{suffix}"
@@ -133,8 +135,9 @@ class Datumaro:
                 for part in shape.parts
             ]
             name = sample.image.removeprefix(f"images/{sample.split}/")
+            about = {**about_sample(sample), "labelled": sample.labelled}
             image = {"path": name, "size": [sample.size[1], sample.size[0]]}
-            entry = {"id": sample.id, "annotations": annotations, "attr": about_sample(sample), "image": image}
+            entry = {"id": sample.id, "annotations": annotations, "attr": about, "image": image}
             documents.setdefault(sample.split, fresh)["items"].append(entry)
         for split, document in documents.items():
             write_atomically(out / f"annotations/{split}.json", orjson.dumps(document))

@@ -56,6 +56,8 @@ class GeoJson:
     def _item(self, path: Path, picture: Path, pictures: Pictures) -> Item:
         document = load_json(read_bytes(path), path)
         features = document.get("features") if isinstance(document, dict) else document
+        if isinstance(document, dict) and document.get("type") == "Feature":
+            features = [document]
         if not isinstance(features, list):
             raise LabelError(path, "has no list of features")
         shapes = []
@@ -82,7 +84,8 @@ class GeoJson:
         for part in rings if isinstance(rings, list) else [None]:
             if not isinstance(part, list) or not part or not all(isinstance(r, list) for r in part):
                 raise LabelError(path, f"{label}: coordinates are not rings of points")
-            closed = [r[:-1] if len(r) > 1 and r[0] == r[-1] else r for r in part]
+            flat = [[p[:2] if isinstance(p, list) and len(p) == 3 else p for p in r] for r in part]  # without heights
+            closed = [r[:-1] if len(r) > 1 and r[0] == r[-1] else r for r in flat]
             parts.append(Part(closed[0], tuple(closed[1:])))
         return parts
 

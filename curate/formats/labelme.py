@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,14 +21,32 @@ from curate.formats.base import (
     Reading,
     Shape,
     about_sample,
+    ellipse,
     label_name,
+    pairs,
     read_about,
 )
+from curate.formats.maskfiles import index_of
+from curate.formats.masks import trace
 from curate.sample.image import read_bytes
 from curate.sample.labelfile import load_json
 
 _LINES = ("point", "points", "line", "linestrip")
 """Shapes without an area: left aside, and said."""
+
+
+def _masked(entry: dict, label: str, path: Path) -> tuple[Part, ...]:
+    """The outline of a shape that is a picture of its own, laid with its first pixel on the first point."""
+    try:
+        (x, y), _ = entry["points"]
+        data, x, y = base64.b64decode(entry["mask"], validate=True), int(x), int(y)
+    except (KeyError, TypeError, ValueError, OverflowError):
+        raise LabelError(path, f"{label}: a mask without its pixels or its place") from None
+    parts = trace(index_of(data, path) > 0, path)
+    return tuple(
+        Part([[u + x, v + y] for u, v in p.outer], tuple([[u + x, v + y] for u, v in hole] for hole in p.holes))
+        for p in parts
+    )
 
 
 class LabelMe:
@@ -46,11 +66,8 @@ class LabelMe:
         taken: dict[Path, Path] = {}
         for path in files:
             try:
-                item = self._item(path, path.relative_to(base).with_suffix("").as_posix(), pictures)
-                if item.image in taken:
-                    raise LabelError(path, f"{item.image.name} has labels in {taken[item.image].name} already")
-                taken[item.image] = path
-                reading.items.append(item)
+                stem = path.relative_to(base).with_suffix("").as_posix()
+                reading.items.append(self._item(path, stem, pictures, taken))
             except CarpusError as error:
                 reading.refused.append(error)
         for picture in pictures.paths:
@@ -60,11 +77,14 @@ class LabelMe:
         reading.classes = sorted(names)
         return reading
 
-    def _item(self, path: Path, stem: str, pictures: Pictures) -> Item:
+    def _item(self, path: Path, stem: str, pictures: Pictures, taken: dict[Path, Path]) -> Item:
         document = load_json(read_bytes(path), path)
         if not isinstance(document, dict) or not isinstance(document.get("shapes"), list):
             raise LabelError(path, "is not LabelMe: it has no list of shapes")
         picture = pictures.of(stem) or pictures.find(document.get("imagePath"), path)
+        if picture in taken:
+            raise LabelError(path, f"{picture.name} has labels in {taken[picture].name} already")
+        taken[picture] = path  # also when its labels are refused: it is not an unlabelled one
         groups: dict[Any, list[int]] = {}
         shapes: list[Shape] = []
         for k, entry in enumerate(document["shapes"]):
@@ -76,16 +96,16 @@ class LabelMe:
                 aside = f"{label}: a {kind} has no area and was left aside"
                 shapes.append(Shape(label, (), str(k), aside=aside))
                 continue
-            part = Part(self._ring(entry, kind, label, path))
+            parts = _masked(entry, label, path) if kind == "mask" else (Part(self._ring(entry, kind, label, path)),)
             group = entry.get("group_id")
             key = (label, group) if isinstance(group, int | str) else k
             if key in groups:
                 at = groups[key][0]
-                shapes[at] = Shape(label, (*shapes[at].parts, part), shapes[at].id, shapes[at].attributes)
+                shapes[at] = Shape(label, (*shapes[at].parts, *parts), shapes[at].id, shapes[at].attributes)
                 continue
             groups[key] = [len(shapes)]
             flags = entry.get("flags")
-            shapes.append(Shape(label, (part,), str(k), {"flags": flags} if flags and isinstance(flags, dict) else {}))
+            shapes.append(Shape(label, parts, str(k), {"flags": flags} if flags and isinstance(flags, dict) else {}))
         size = (document.get("imageWidth"), document.get("imageHeight"))
         known = all(isinstance(n, int) and n > 0 for n in size)
         about = read_about(document.get("carpus"))
@@ -98,10 +118,14 @@ class LabelMe:
         points = entry.get("points")
         if not isinstance(points, list):
             raise LabelError(path, f"{label}: a shape without points")
-        if kind == "rectangle" and len(points) == 2 and all(isinstance(p, list) and len(p) == 2 for p in points):
-            (x0, y0), (x1, y1) = points
-            return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
-        if kind != "polygon":
+        two = len(points) == 2 and all(isinstance(p, list) and len(p) == 2 for p in points)
+        if two and kind in ("rectangle", "circle"):
+            (x0, y0), (x1, y1) = (pairs(p, path, label)[0] for p in points)
+            if kind == "rectangle":
+                return [[x0, y0], [x1, y0], [x1, y1], [x0, y1]]
+            radius = math.hypot(x1 - x0, y1 - y0)  # the second point lies on it
+            return ellipse((x0, y0), (radius, radius))
+        if kind not in ("polygon", "rectangle", "oriented_rectangle"):
             raise LabelError(path, f"{label}: a shape of type {str(kind)[:40]!r} is not a polygon")
         return points
 

@@ -35,7 +35,11 @@ def read_index(path: Path) -> np.ndarray:
     Raises:
         LabelError: not a picture of one channel.
     """
-    data = read_bytes(path)
+    return index_of(read_bytes(path), path)
+
+
+def index_of(data: bytes, path: Path) -> np.ndarray:
+    """The same of a file's bytes."""
     header = read_header(data, path)
     if header.truncated:
         raise LabelError(path, f"is truncated or damaged: it {header.truncated}")
@@ -65,11 +69,11 @@ def index_plane(sample: Exported, classes: Sequence[str]) -> np.ndarray:
     return plane
 
 
-def shapes_of(plane: np.ndarray, names: Sequence[str], path: Path) -> tuple[Shape, ...]:
-    """One shape a class of an index plane; an index without a name is refused."""
+def shapes_of(plane: np.ndarray, names: Sequence[str], path: Path, void: int | None = None) -> tuple[Shape, ...]:
+    """One shape a class of an index plane; an index without a name is refused, unless it is ``void``."""
     shapes = []
     for value in np.unique(plane):
-        if value == 0 or (value == VOID and len(names) < VOID):
+        if value in (0, void) or (value == VOID and len(names) < VOID):
             continue
         if value > len(names):
             raise LabelError(path, f"index {value} is not in {CLASSES}, which has {len(names)} classes")

@@ -54,19 +54,24 @@ def decode_rle(segmentation: Any, where: Path, label: str) -> np.ndarray:
         LabelError: not run lengths, or not as many pixels as the size says.
     """
     size, counts = segmentation.get("size"), segmentation.get("counts")
-    if not isinstance(size, list) or len(size) != 2 or not all(isinstance(n, int) and n > 0 for n in size):
+    if not isinstance(size, list) or len(size) != 2 or not all(_is_whole(n) and n > 0 for n in size):
         raise LabelError(where, f"{label}: run lengths without a size")
-    height, width = size
+    height, width = map(int, size)
     if height * width > MAX_PIXELS:
         raise LabelError(where, f"{label}: a mask of {width} x {height} pixels")
     if isinstance(counts, str):
         counts = _counts(counts, where, label)
-    if not isinstance(counts, list) or not all(isinstance(n, int) and n >= 0 for n in counts):
+    if not isinstance(counts, list) or not all(_is_whole(n) and n >= 0 for n in counts):
         raise LabelError(where, f"{label}: counts are not run lengths")
+    counts = list(map(int, counts))
     if sum(counts) != height * width:
         raise LabelError(where, f"{label}: run lengths of {sum(counts)} pixels for {width} x {height}")
     values = np.arange(len(counts), dtype=np.uint8) % 2
     return np.repeat(values, counts).reshape(width, height).T.astype(bool)
+
+
+def _is_whole(number: Any) -> bool:
+    return isinstance(number, int) or (isinstance(number, float) and number.is_integer())
 
 
 def _counts(text: str, where: Path, label: str) -> list[int]:

@@ -24,8 +24,11 @@ from curate.formats.base import (
     read_about,
 )
 from curate.formats.maskfiles import index_plane, read_index, shapes_of, write_index
-from curate.sample.image import read_bytes
+from curate.sample.image import SUFFIXES, read_bytes
 from curate.sample.labelfile import load_json
+
+IGNORE = "ignore"
+"""nnU-Net's label of pixels that nobody knows; of no class here."""
 
 
 def case_name(sample: str) -> str:
@@ -37,7 +40,7 @@ class NnUnet:
     """The 2-D PNG variant with one grey channel."""
 
     name = "nnunet"
-    holds = Holds(overlap=False, several=False, vertices=False, grey=True)
+    holds = Holds(overlap=False, several=False, vertices=False, grey=True, unlabelled=False)
 
     def read(self, root: Path, images: Path | None, labels: Path | None) -> Reading:
         path = root / "dataset.json"
@@ -45,18 +48,25 @@ class NnUnet:
         names = document.get("labels") if isinstance(document, dict) else None
         if not isinstance(names, dict):
             raise UsageError(path, "is not nnU-Net's: it has no labels")
+        if names and all(isinstance(v, str) and k.isdigit() for k, v in names.items()):  # nnU-Net 1
+            names = {name: int(number) for number, name in names.items()}
         if sorted(v for v in names.values() if isinstance(v, int)) != list(range(len(names))):
             raise UsageError(path, "labels must count 0 (background), 1, 2, ...; regions are not read")
+        if document.get("file_ending", ".png") not in SUFFIXES:
+            raise UsageError(path, f"its pictures are {str(document['file_ending'])[:20]}; only 2-D pictures are read")
+        void = names.pop(IGNORE, None)  # always the last
         ordered = sorted(names, key=names.get)
         reading = Reading(classes=[label_name(n, path) for n in ordered[1:]])
         about = document.get("carpus") if isinstance(document.get("carpus"), dict) else {}
         masks = Pictures(labels or root / "labelsTr")
         for delivered, folder in (("train", images or root / "imagesTr"), ("test", root / "imagesTs")):
             if folder.is_dir():
-                self._folder(Pictures(folder), masks, delivered, about, reading)
+                self._folder(Pictures(folder), masks, delivered, about, reading, void)
         return reading
 
-    def _folder(self, pictures: Pictures, masks: Pictures, delivered: str, about: dict, reading: Reading) -> None:
+    def _folder(
+        self, pictures: Pictures, masks: Pictures, delivered: str, about: dict, reading: Reading, void: int | None
+    ) -> None:
         for picture in pictures.paths:
             stem = pictures.name(picture)
             if not stem.endswith("_0000"):
@@ -67,7 +77,7 @@ class NnUnet:
             facts: dict[str, Any] = about.get(case) if isinstance(about.get(case), dict) else {}
             told = {**read_about(facts), "delivered": delivered}
             try:
-                shapes = None if path is None else shapes_of(read_index(path), reading.classes, path)
+                shapes = None if path is None else shapes_of(read_index(path), reading.classes, path, void)
                 reading.items.append(Item(case, picture, path, shapes, **told))
             except CarpusError as error:
                 reading.refused.append(error)

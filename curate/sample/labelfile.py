@@ -7,6 +7,7 @@ while the points are in the picture's own pixels. Files that carpus writes have 
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import gc
 import os
@@ -54,7 +55,7 @@ def _no_collection() -> Iterator[None]:
 
 
 def load_json(data: bytes, path: str | os.PathLike) -> Any:
-    """Parse JSON strictly: no NaN, no Infinity.
+    """Parse JSON strictly: no NaN, no Infinity; a byte order mark before it is passed over.
 
     Raises:
         LabelError: too large or malformed; says where.
@@ -63,7 +64,7 @@ def load_json(data: bytes, path: str | os.PathLike) -> Any:
         raise LabelError(path, f"has {len(data)} bytes, more than {MAX_BYTES}")
     try:
         with _no_collection():
-            return orjson.loads(data)
+            return orjson.loads(data.removeprefix(codecs.BOM_UTF8))
     except orjson.JSONDecodeError as error:
         hint = ""
         if b"NaN" in data or b"Infinity" in data:
