@@ -27,7 +27,7 @@ from functools import lru_cache
 import numpy as np
 from scipy import special
 
-from train.compare.twot import reach, t_quantile, two_sided_p
+from train.compare.twot import reach, smallest_seen, t_quantile, two_sided_p
 
 #: Below so many patients the residual cannot be told from how patients respond, and taking it out of the patients' part
 #: leaves intervals too narrow: there they are at least as wide as a paired t's over the patients.
@@ -147,9 +147,8 @@ class Difference:
         """Smallest true difference that this experiment would have shown with the stated power, two-sided at alpha."""
         if self.n < 2 or not self.has_seeds or not self.varies:
             return math.nan
-        seen = reach(1 - alpha, *self._scales) + reach(2 * power - 1, *self._scales)
-        patients = sum(t_quantile(q, self.patient_df) for q in (1 - alpha / 2, power)) * math.sqrt(self.patient_var)
-        return max(seen, patients)
+        alone = (0.0, 1, math.sqrt(self.patient_var), self.patient_df)  # of a verdict's paired t
+        return max(smallest_seen(alpha, power, *scales) for scales in (self._scales, alone))
 
 
 def difference(a: np.ndarray, b: np.ndarray, fold: np.ndarray | None = None) -> Difference:

@@ -12,7 +12,7 @@ from scipy import special
 from curate.errors import UsageError
 from train.compare.estimate import Difference
 from train.compare.result import Comparison, Line
-from train.compare.twot import reach
+from train.compare.twot import smallest_seen
 
 MOST_SEEDS = 30
 _CAUTION = 0.8
@@ -56,13 +56,15 @@ def variances(d: Difference, seeds_a: int, seeds_b: int, *, cautious: bool = Fal
 def detectable(v: Variances, patients: int, seeds: int, alpha: float = 0.05, power: float = 0.8) -> float:
     """Smallest true difference that ``patients`` and ``seeds`` an arm show with a power, two-sided at ``alpha``.
 
-    Seeds are taken to run over all patients: (seeds - 1) * 2 degrees of freedom.
+    Seeds are taken to run over all patients: (seeds - 1) * 2 degrees of freedom. By the test that gives a verdict: the
+    two t, and the paired t over the patients.
     """
     if patients < 2 or seeds < 2:
         return math.inf
     training = math.sqrt(2 / seeds * (v.training**2 + v.residual**2 / patients))
     scales = (training, 2 * (seeds - 1), v.response / math.sqrt(patients), patients - 1)
-    return reach(1 - alpha, *scales) + reach(2 * power - 1, *scales)
+    alone = math.sqrt((v.response**2 + 2 / seeds * v.residual**2) / patients)  # of a verdict's paired t
+    return max(smallest_seen(alpha, power, *scales), smallest_seen(alpha, power, 0.0, 1, alone, patients - 1))
 
 
 def fewest_seeds(

@@ -12,6 +12,7 @@ from train.compare.text import by_difference, signed
 
 ROW, LEFT, PLOT, RIGHT = 20, 150, 520, 290
 _CURVE_W, _CURVE_H = 420, 200
+_FEW_DOTS = 40  # patients, up to which each dot is drawn large
 
 
 def distributions(comparison: Comparison) -> str:
@@ -47,9 +48,10 @@ def distributions(comparison: Comparison) -> str:
         # a fixed, even scatter about the row: the same bytes for the same inputs
         offsets = ((np.arange(d.size) * 0.618034) % 1.0 - 0.5) * 10
         dots = "".join(f"M{x(v):.1f} {y + o:.1f}h0" for v, o in zip(d, offsets, strict=True))
-        out.append(f'<path class="dots" d="{dots}"/>')
         across = max(x(q3) - x(q1), 1)
         out.append(f'<rect class="box" x="{x(q1):.1f}" y="{y - 5:.1f}" width="{across:.1f}" height="10"/>')
+        few = " few" if d.size <= _FEW_DOTS else ""
+        out.append(f'<path class="dots{few}" d="{dots}"/>')
         out.append(f'<path class="median" d="M{x(median):.1f} {y - 6:.1f}v12"/>')
         told = f"{line.wins} up, {line.ties} even, {line.losses} down"
         out.append(f'<text class="number" x="{width - 4}" y="{y + 4:.1f}">{told}</text>')

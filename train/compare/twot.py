@@ -8,12 +8,14 @@ to 30% (docs/statistics.md). The test's level never exceeds the nominal one (Rob
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from functools import lru_cache
 
 import numpy as np
 from scipy import special
 
+_STEP = 1.05  # of a scale, for a derivative
 _FAR = 14.0  # t = sinh(x) up to here puts nodes close where the density is and far out where a t of 1 still has mass
 
 
@@ -60,6 +62,25 @@ def reach(confidence: float, scale1: Scale, df1: float, scale2: float, df2: floa
         return float(np.log(max(two_sided_p(distance, scale1, df1, scale2, df2), 1e-300) / alpha))
 
     return _root(excess, low * 0.999, high * 1.001, 1e-9 * high)
+
+
+def smallest_seen(alpha: float, power: float, scale1: Scale, df1: float, scale2: float, df2: float) -> float:
+    """Smallest true difference that the test at ``alpha`` shows with a power.
+
+    Where the error's quantile is far out and its scale known from few degrees of freedom, what the difference has to
+    pass varies more than the difference itself; both are counted, the first by its mean and variance (a scale of n
+    degrees of freedom has the relative variance 1 / 2n).
+    """
+    scales = scale1 if isinstance(scale1, tuple) else (scale1,)
+    threshold = reach(1 - alpha, scales, df1, scale2, df2)
+    if threshold == 0:
+        return 0.0
+    first = (reach(1 - alpha, tuple(_STEP * s for s in scales), df1, scale2, df2) - threshold) / (_STEP - 1)
+    second = threshold - first  # the threshold is homogeneous in its two scales
+    true = sum(1 / s**2 for s in scales) / len(scales) if min(scales) else 0.0  # factors average to 1 in 1 / square
+    error = scale2**2 + (1 / true if true else 0.0)
+    wide = math.sqrt(error + first**2 / (2 * df1) + second**2 / (2 * df2))
+    return threshold - first / (4 * df1) - second / (4 * df2) + float(special.ndtri(power)) * wide
 
 
 def _root(falling: Callable[[float], float], low: float, high: float, close: float) -> float:
