@@ -68,7 +68,7 @@ def measure(
                 continue
             tried[name] += 1
             _, inverted = candidate(centred)
-            covered[name] += -1.0 if inverted is None else np.mean(inverted >= 0.05)
+            covered[name] += -1.0 if inverted is None else np.mean(inverted[~np.isnan(inverted)] >= 0.05)
             p, _ = candidate(pair)
             called = holm(p) <= 0.05
             if second is None:

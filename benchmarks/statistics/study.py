@@ -80,7 +80,7 @@ def measure(
                 continue
             p, inverted = candidate(pair)
             tried[name] += 1
-            covered[name] += -1.0 if inverted is None else np.mean(inverted >= 0.05)
+            covered[name] += -1.0 if inverted is None else np.mean(inverted[~np.isnan(inverted)] >= 0.05)
             alarms[name] += holm(p).min() <= 0.05
             p, _ = candidate(better)
             shown[name] += np.mean(holm(p) <= 0.05)
