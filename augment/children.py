@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,12 @@ from augment.plan.base import Planner, Pool, options_of
 from augment.select import Selection, select_parents
 from curate.errors import UsageError
 from curate.manifest import SampleRow, Version
+from curate.sample.image import MAX_PIXELS
 from curate.sample.read import SampleReader
 from curate.sample.recipe import Placement, Recipe
+
+MOST = 1_000_000
+"""Children of one operator: as many as versions were tried with (docs/reliability.md)."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,8 @@ def plan_job(
     seed = seed if job.seed is None else job.seed
     if job.n is not None and job.n < 1:
         raise UsageError("--n", f"{job.n} is not a number of samples to make")
+    if job.n is not None and job.n > MOST:
+        raise UsageError("--n", f"{job.n} is more than {MOST}, the most that one operator makes")
     if not 0 <= seed < 1 << 63:
         raise UsageError("--seed", f"{seed} is not in [0, 2^63)")
     parents = select_parents(source, job.selection, reader, warn)
@@ -92,6 +99,9 @@ def plan_job(
     rows: dict[str, SampleRow] = {}
     known = source.by_id
     for recipe in job.planner.plan(pool, n, seed):
+        if math.prod(recipe.output_size) > MAX_PIXELS:
+            width, height = recipe.output_size
+            raise UsageError(recipe.operator, f"{width} x {height} is more than the {MAX_PIXELS} pixels of a film")
         row = child_row(recipe, known)
         if row.id not in known:
             rows.setdefault(row.id, row)

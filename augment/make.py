@@ -15,7 +15,7 @@ from augment.plan.base import Planner
 from augment.select import Selection
 from curate.errors import CarpusError, UsageError
 from curate.manifest import Manifest, SampleRow, Version
-from curate.manifest.commit import commit_version, same_step, writing
+from curate.manifest.commit import check_name, commit_version, same_step, writing
 
 Progress = Callable[[Iterable[Made], int], Iterable[Made]]
 
@@ -79,6 +79,7 @@ def make(
             return Outcome(before, 0, 0, existed=True)
         parent = manifest.version(source)
         target = name or manifest.next_name()
+        check_name(target)
         if target in manifest.head["versions"]:
             raise UsageError("--name", f"version {target} exists and versions never change")
         warnings: list[str] = []

@@ -11,7 +11,7 @@ import orjson
 from augment.plan.base import Pool
 from augment.plan.draw import draw
 from curate.errors import RecipeError, UsageError
-from curate.sample.filters import check_filter, filter_name
+from curate.sample.filters import STILL, check_filter, filter_name
 from curate.sample.geometry import frame, identity
 from curate.sample.recipe import Filter as Step
 from curate.sample.recipe import Placement, Recipe
@@ -83,9 +83,10 @@ def parse(words: Sequence[str]) -> tuple[Step, ...]:
     if not found:
         raise UsageError("--apply", "needs the name of a filter, such as CLAHE or GaussNoise")
     try:
-        return tuple(Step(filter_name(name), params) for name, params in found)
+        names = [filter_name(name) for name, _ in found]
     except RecipeError as error:
         raise UsageError("--apply", str(error)) from None
+    return tuple(Step(name, STILL.get(name, {}) | params) for name, (_, params) in zip(names, found, strict=True))
 
 
 def _value(text: str) -> Any:

@@ -12,6 +12,7 @@ import copy
 import hashlib
 import os
 import platform
+import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ import filelock
 import orjson
 import pyarrow as pa
 
-from curate.errors import LockedError, ManifestError
+from curate.errors import LockedError, ManifestError, UsageError
 from curate.files import digest_bytes, inside, sweep_temporary, sync_files, write_atomically
 from curate.manifest.head import NAME, PENDING, TABLES, head_bytes
 from curate.manifest.row import SampleRow
@@ -123,6 +124,12 @@ def _own_files(root: Path, put: Sequence[SampleRow]) -> Iterator[Path]:
                 yield inside(root, relative)
 
 
+def check_name(name: str) -> None:
+    """Refuse a version's name that a manifest cannot hold, before anything is made under it."""
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+        raise UsageError("--name", f"{name[:80]!r} is not 1 to 64 letters (a to z), digits, dots, dashes, underscores")
+
+
 def commit_version(
     root: Path,
     *,
@@ -152,6 +159,7 @@ def commit_version(
     Raises:
         ManifestError: the name is in use. CarpusError: a file could not be written; the manifest is as it was.
     """
+    check_name(name)
     head = _head_or_new(root, dataset, classes) if head is None else copy.deepcopy(dict(head))
     if name in head["versions"]:
         raise ManifestError(root / NAME, f"version {name} exists and versions never change")

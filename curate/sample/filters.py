@@ -34,6 +34,20 @@ SHORT_NAMES = {
 }
 """The filters that the field uses, by their everyday names."""
 
+MOVING = {
+    "GlassBlur": "it shuffles pixels",
+    "Superpixels": "it redraws outlines along its cells",
+    "ZoomBlur": "it smears away from the middle",
+}
+"""albumentations counts these among its pixel-only transforms, but outlines move under them, and labels would stay."""
+
+STILL: dict[str, dict[str, Any]] = {
+    "Downscale": {"interpolation_pair": {"downscale": 3, "upscale": 1}},  # areas, linear; its own: nearest, 1.9 px
+    "Emboss": {"alpha": [0.1, 0.25], "strength": [0.2, 0.5]},  # its own moves edges by 1.4 px, away from its light
+    "MotionBlur": {"allow_shifted": False},  # its own moves edges by 1.6 px
+}
+"""Parameters of plans that give none: those of albumentations' own move edges by more than a pixel."""
+
 _REGISTERED: dict[str, PixelFilter] = {}
 _DEEP: set[str] = set()
 
@@ -87,7 +101,15 @@ def filter_name(name: str) -> str:
 
 
 def check_filter(step: Filter) -> None:
-    """Try a filter on a small grey picture; raises ``RecipeError`` when it is unknown or refuses its parameters."""
+    """Try a filter on a small grey picture.
+
+    Raises:
+        RecipeError: it is unknown, refuses its parameters, or would move pixels.
+    """
+    if step.name in MOVING:
+        raise RecipeError(step.name, f"would move outlines ({MOVING[step.name]}), and labels stay where they are")
+    if step.name == "MotionBlur" and step.params.get("allow_shifted"):
+        raise RecipeError(step.name, "would move outlines with allow_shifted, and labels stay where they are")
     gray = np.add.outer(np.arange(64), np.arange(64)).astype(np.uint8)
     apply_filter(step, gray, 0)
 
@@ -132,6 +154,8 @@ def _albumented(step: Filter, gray: np.ndarray, seed: int) -> np.ndarray:
     transform = _transform(step.name, orjson.dumps(dict(step.params), option=orjson.OPT_SORT_KEYS))
     transform.set_random_seed(seed & 0xFFFFFFFF)
     try:
-        return np.ascontiguousarray(transform(image=gray)["image"])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # such as: the image is already grey
+            return np.ascontiguousarray(transform(image=gray)["image"])
     except (KeyError, TypeError, ValueError, NotImplementedError) as error:
         raise RecipeError(step.name, f"cannot be applied to a grey film: {_short(error)}") from None

@@ -37,6 +37,17 @@ def test_words_become_filters_with_parameters():
     assert steps[1].params == {"alpha": [0.2, 0.3]}
 
 
+@pytest.mark.parametrize("name", ["Emboss", "MotionBlur", "Downscale", "sharpen", "jpeg", "blur", "Defocus"])
+def test_outlines_stay_where_they_are_under_a_planned_filter(name):
+    y, x = np.mgrid[:160, :160]
+    disc = (x - 80) ** 2 + (y - 75) ** 2 < 40**2
+    gray = np.where(disc, 200, 60).astype(np.uint8)
+    (step,) = parse((name,))
+    for seed in range(6):
+        found = apply_filter(step, gray, seed) > 130
+        assert np.hypot(x[found].mean() - x[disc].mean(), y[found].mean() - y[disc].mean()) < 1
+
+
 def test_a_filter_keeps_the_labels_and_survives_its_recipe():
     world = world_of(0)
     paint(world)
@@ -57,6 +68,8 @@ def test_a_filter_keeps_the_labels_and_survives_its_recipe():
     ("words", "fault"),
     [
         ((), "needs the name of a filter"),
+        (("ZoomBlur",), "would move outlines"),
+        (("MotionBlur", "allow_shifted=true"), "would move outlines"),
         (("clip_limit=2",), "before the name"),
         (("CLAHEE",), "near: CLAHE"),
         (("CLAHE", "clip=2"), "doesn't take these parameters"),

@@ -238,6 +238,13 @@ def test_more_than_there_is_is_refused_and_nothing_is_named(version):
         make_version(manifest, Flip(), 13)
     with pytest.raises(UsageError, match="no film shows any of"):
         make_version(manifest, Crop(region=("thumb",)), 3)
+    with pytest.raises(UsageError, match="is more than 1000000"):
+        make_version(manifest, Mosaic(), 10**12)
+    with pytest.raises(UsageError, match="100000 x 100000 is more than"):  # nor may a virtual version hold it
+        make_version(manifest, Mosaic(size=100_000), 2, virtual=True)
+    with pytest.raises(UsageError, match="'a b' is not 1 to 64 letters"):
+        make_version(manifest, Mosaic(), 2, name="a b")
+    assert not (manifest.root / "derived" / "a b").exists()
     with pytest.raises(UsageError, match="none that is of those groups"):
         make_version(manifest, Mosaic(), 3, selection=Selection(groups=("ID999",)))
     with pytest.raises(UsageError, match=r"rotatoin: is no flag or tag here; there are .*rotation"):
