@@ -54,5 +54,5 @@ def _check(comparison: Comparison, claim: str, confidence: float) -> Checked:
         return Checked(claim, False, f"{line.name}: some trainings lose it, too few to tell that from chance")
     value = float(parts["value"])
     shown = low >= value if parts["sign"].startswith(">") else high <= value
-    told = f"{line.name} {line.delta:+.4f}, {100 * confidence:g}% interval {interval((low, high))}"
+    told = f"{line.name} {line.delta:+.4f}, {100 * confidence:.4g}% interval {interval((low, high))}"
     return Checked(claim, shown, told)

@@ -17,6 +17,7 @@ from train.compare.text import (
     counts,
     csv_rows,
     interval,
+    notes_markdown,
     p_value,
     percent,
     plain,
@@ -131,7 +132,7 @@ def ranking_markdown(ranking: Ranking) -> str:
         out.append(f"| {cell(name)} | {' | '.join(_marked(ranking, i, x) for i, x in enumerate(lines))} |")
     starred = next(filter(None, map(star, ranking.comparisons)), "")
     out += ["", cell(starred)] if starred else []
-    out += ["", *(f"> **Note:** {cell(note)}" for note in ranking.notes)]
+    out += ["", *notes_markdown(ranking.notes)]
     return "\n".join(out).rstrip() + "\n"
 
 

@@ -6,6 +6,7 @@ import csv
 import io
 import math
 from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
 from train.compare.result import VERDICTS, Comparison, Line
@@ -194,23 +195,23 @@ def markdown(comparison: Comparison) -> str:
     names = [f"{v.capitalize()}: {cell(named(c, v))}." for v in ("better", "worse") if c.seed_variance_known]
     out += [" ".join(n for n in names if not n.endswith(": .")), ""] if counts(c)["better"] + counts(c)["worse"] else []
     out += [f"{sizes(c)}{more}.", ""]
-    out += [f"> **Note:** {cell(note)}" for note in c.notes] + ([""] if c.notes else [])
-    head = ["", "n", "Dice A", "Dice B", "B - A", f"{percent(c)} interval", "p", "p (Holm)", "effect", "w/t/l", "seen",
-            "NSD A", "NSD B", "HD95 A", "HD95 B", "verdict"]  # fmt: skip
+    out += notes_markdown(c.notes)
+    head = ["", "verdict", "n", "Dice A", "Dice B", "B - A", f"{percent(c)} interval", "p", "p (Holm)", "effect",
+            "w/t/l", "seen", "NSD A", "NSD B", "HD95 A", "HD95 B"]  # fmt: skip
     sized = any(line.n_mm for line in c.classes)
-    head[-1:-1] = ["NSD mm A", "NSD mm B", "HD95 mm A", "HD95 mm B"] if sized else []
-    out += [f"| {' | '.join(head)} |", "|:--" + "|--:" * (len(head) - 2) + "|:--|"]
+    head += ["NSD mm A", "NSD mm B", "HD95 mm A", "HD95 mm B"] if sized else []
+    out += [f"| {' | '.join(head)} |", "|:--|:--" + "|--:" * (len(head) - 2) + "|"]
     for line in [c.overall, *c.groups, *by_difference(c.classes)]:
         name = f"**{cell(line.name)}**" if line is c.overall or line in c.groups else cell(line.name)
         shown = cell(verdict_words(c, line))
         cells = [
-            name, str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta), interval(line.ci),
-            p_value(line.p), p_value(line.p_holm), signed(line.effect, 2), f"{line.wins}/{line.ties}/{line.losses}",
-            seen(line.detectable), plain(line.nsd_a), plain(line.nsd_b), plain(line.hd95_a, 1), plain(line.hd95_b, 1),
-            shown,
+            name, shown, str(line.n_present), plain(line.dice_a), plain(line.dice_b), signed(line.delta),
+            interval(line.ci), p_value(line.p), p_value(line.p_holm), signed(line.effect, 2),
+            f"{line.wins}/{line.ties}/{line.losses}", seen(line.detectable), plain(line.nsd_a),
+            plain(line.nsd_b), plain(line.hd95_a, 1), plain(line.hd95_b, 1),
         ]  # fmt: skip
         if sized:
-            cells[-1:-1] = [
+            cells += [
                 plain(line.nsd_mm_a), plain(line.nsd_mm_b), plain(line.hd95_mm_a, 2), plain(line.hd95_mm_b, 2)
             ]  # fmt: skip
         out.append(f"| {' | '.join(cells)} |")
@@ -222,6 +223,11 @@ def markdown(comparison: Comparison) -> str:
         out += ["", "| differs | A | B |", "|:--|:--|:--|"]
         out += [f"| {cell(what)} | {cell(a)} | {cell(b)} |" for what, a, b in c.differences]
     return "\n".join(out) + "\n"
+
+
+def notes_markdown(notes: Sequence[str]) -> list[str]:
+    """Notes as a quoted list, and a line between them and what follows."""
+    return [f"> - {cell(note)}" for note in notes] + ([""] if notes else [])
 
 
 def table_csv(comparison: Comparison) -> str:
