@@ -45,6 +45,13 @@ class Task:
         self.reporter, self.name, self.total, self.bar = reporter, name, total, bar
         self.since = self.told = time.monotonic()
         self.id = bar.add_task(name, total=total, note="") if bar is not None else None
+        self.first = 0  # done before: what a resumed run need not do again says nothing of its speed
+
+    def resume(self, done: int) -> None:
+        """Say that so much had been done before this began."""
+        self.first = done
+        if self.bar is not None:
+            self.bar.reset(self.id, completed=done)
 
     def __call__(self, done: int, note: str = "") -> None:
         """Say that ``done`` of the total are done."""
@@ -54,6 +61,6 @@ class Task:
         now = time.monotonic()
         if now - self.told >= _LINES_EVERY or done >= self.total > 0:
             self.told = now
-            left = (now - self.since) / max(done, 1) * (self.total - done)
+            left = (now - self.since) / max(done - self.first, 1) * (self.total - done)
             rest = f", about {left:.0f} s left" if done < self.total else f" in {now - self.since:.0f} s"
             self.reporter.line(f"{self.name}: {done} of {self.total}{rest}{', ' + note if note else ''}")

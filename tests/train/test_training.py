@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch")
 
 import train.fit.callbacks  # noqa: E402
 from curate.cli import app as curate  # noqa: E402
-from curate.errors import CarpusError, LockedError, UsageError  # noqa: E402
+from curate.errors import CarpusError, LockedError, UsageError, WriteError  # noqa: E402
 from curate.manifest import Manifest  # noqa: E402
 from curate.manifest.lineage import ancestors  # noqa: E402
 from curate.terminal import run  # noqa: E402
@@ -189,15 +189,21 @@ def test_bad_asks_are_one_line(tiny, settings):
     with pytest.raises(UsageError, match="--fold: 7 does not exist; split s1 has folds 0 to 1"):
         plan_arms(manifest, ["v1"], 7)
     bare = manifest.version("v1")
-    bare.__dict__["samples"] = tuple(row for row in bare.samples if row.fold != 0)
+    bare.__dict__["fold_of"] = dict.fromkeys(bare.fold_of, 1)
     with pytest.raises(UsageError, match="v1: fold 0 has no labelled original film to evaluate on"):
         make_arm(bare, bare, 0)
     with pytest.raises(UsageError, match="--seeds"):
         run_experiment(plan_arms(manifest, ["v1"], 0), config, seeds=0, reporter=QUIET)
     with pytest.raises(UsageError, match="against itself"):
         plan_arms(manifest, ["v1", "v1"], 0)
-    with pytest.raises(UsageError, match=r"neither smp nor timm has 'reznet50'; near it: resnet50"):
-        _fit(tiny, [*settings, "encoder=reznet50", "steps=1"])
+    for fault, message in {
+        "encoder=reznet50": r"neither smp nor timm has 'reznet50'; near it: resnet50, resnet50[^,]",
+        "class_weights={Femur: 2}": "'Femur' is none of: ",
+        "augment=[{Nonesuch: {}}]": "albumentations has no transform 'Nonesuch'",
+    }.items():
+        with pytest.raises(UsageError, match=message):
+            _fit(tiny, [*settings, fault, "steps=1"])
+    assert not (tiny / "runs").exists(), "refused before any film was decoded"
 
 
 def test_a_loss_that_is_no_number_stops_and_names_the_films(tiny, settings):
@@ -231,6 +237,46 @@ def test_a_damaged_resume_file_is_refused_not_ignored(tiny, settings):
     folder.resume.write_bytes(b"half a file")
     with pytest.raises(CarpusError, match=r"resume\.ckpt: cannot be resumed from; delete it to begin anew"):
         _fit(tiny, settings)
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, monkeypatch):
+    from train.fit.checkpoint import CheckpointFile, read_checkpoint
+
+    path = tmp_path / "resume.ckpt"
+    CheckpointFile().save_checkpoint({"global_step": 4}, path)
+
+    def full(made, stream):
+        stream.write(b"half of it")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", full)
+    with pytest.raises(WriteError, match=r"resume\.ckpt: .*No space left on device; the one before it is kept"):
+        CheckpointFile().save_checkpoint({"global_step": 8}, path)
+    assert read_checkpoint(path) == {"global_step": 4}
+    assert [p.name for p in tmp_path.iterdir()] == ["resume.ckpt"]
+
+
+@pytest.mark.parametrize(("encoder", "idle"), [("efficientnet-b0", True), ("resnet18", False)])
+def test_weights_that_lead_nowhere_are_known_before_processes_wait_for_them(encoder, idle):
+    from train.fit.devices import has_idle_weights
+    from train.models.zoo import build
+
+    config = load(None, [f"encoder={encoder}", "weights=none"])
+    assert has_idle_weights(build(config, 2), config) == idle
+
+
+def test_the_time_left_of_a_resumed_run_counts_what_it_did_itself(monkeypatch):
+    from io import StringIO
+
+    from rich.console import Console
+
+    clock = iter([0.0, 20.0])
+    monkeypatch.setattr("train.progress.time.monotonic", lambda: next(clock))
+    out = StringIO()
+    with Reporter(Console(file=out)).task("run", 100) as task:
+        task.resume(80)
+        task(90)
+    assert "90 of 100, about 20 s left" in out.getvalue()
 
 
 def test_two_processes_do_not_train_one_run(tiny, settings):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 import time
 from contextlib import ExitStack
 from pathlib import Path
@@ -42,6 +41,7 @@ class Journal(lightning.pytorch.Callback):
                 )
             reporter = Reporter(quiet=self.quiet)
             self._task = self._open.enter_context(reporter.task(self.name, module.config.steps))
+            self._task.resume(trainer.global_step)
 
     def _table(self, path: Path, columns: tuple[str, ...], step: int) -> tuple[Any, IO[str]]:
         """A table that goes on from a step: its writer, and the stream."""
@@ -108,10 +108,7 @@ class Keeper(lightning.pytorch.Callback):
         """Replace the checkpoint."""
         module.check_losses()
         module.check_weights()
-        part = self.path.with_name(self.path.name + ".part")
-        trainer.save_checkpoint(part)
-        if trainer.is_global_zero:
-            os.replace(part, self.path)
+        trainer.save_checkpoint(self.path)  # whole or not at all: train.fit.checkpoint
 
 
 class EarlyStop(lightning.pytorch.Callback):

@@ -41,10 +41,9 @@ def make_loggers(config: Config, folder: RunFolder, name: str, step: int = 0) ->
     """
     from lightning.pytorch.loggers import TensorBoardLogger, WandbLogger
 
+    check_loggers(config)
     made: list[Any] = []
     for kind in config.loggers:
-        if importlib.util.find_spec(kind) is None:
-            raise UsageError("loggers", f"{kind} is not installed: pip install 'carpus[{_EXTRA[kind]}]'")
         if kind == "tensorboard":
             purge = {"purge_step": step + 1} if step else {}
             made.append(TensorBoardLogger(folder.path, name="tensorboard", version="", **purge))
@@ -57,6 +56,17 @@ def make_loggers(config: Config, folder: RunFolder, name: str, step: int = 0) ->
                 )
             )  # fmt: skip
     return made
+
+
+def check_loggers(config: Config) -> None:
+    """Refuse loggers that are not installed.
+
+    Raises:
+        UsageError: names the first.
+    """
+    for kind in config.loggers:
+        if importlib.util.find_spec(kind) is None:
+            raise UsageError("loggers", f"{kind} is not installed: pip install 'carpus[{_EXTRA[kind]}]'")
 
 
 _EXTRA = {"tensorboard": "train", "wandb": "wandb"}

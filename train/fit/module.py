@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -44,12 +44,20 @@ class Averager:
         """Take in the network's present weights."""
         self.count += 1
         decay = min(self.decay, (1 + self.count) / (10 + self.count))
-        now = network.state_dict()
-        for name, old in average.state_dict().items():
-            if old.is_floating_point():
-                old.lerp_(now[name], 1 - decay)
-            else:
-                old.copy_(now[name])
+        pairs = zip(_tensors_of(average), _tensors_of(network), strict=True)
+        floats, counts = [], []
+        for pair in pairs:
+            (floats if pair[0].is_floating_point() else counts).append(pair)
+        # a few launches on a GPU rather than one a tensor, of which a network has hundreds
+        torch._foreach_lerp_(*map(list, zip(*floats, strict=True)), 1 - decay)
+        if counts:
+            torch._foreach_copy_(*map(list, zip(*counts, strict=True)))
+
+
+def _tensors_of(network: nn.Module) -> Iterator[torch.Tensor]:
+    """Its weights and buffers, in an order that a copy shares."""
+    yield from network.parameters()
+    yield from network.buffers()
 
 
 class Segmenter(lightning.LightningModule):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +17,12 @@ from curate.sample.read import SampleReader
 from train.arms import Arm
 from train.config import Config
 from train.data.feed import open_store, prepare_arm
+from train.data.online import OnlineAugmenter
 from train.evaluate import evaluate
-from train.fit.loggers import log_scores
+from train.fit.loggers import check_loggers, log_scores
+from train.fit.losses import Loss
 from train.fit.optimise import optimise
+from train.models.zoo import encoder_name
 from train.progress import Reporter
 from train.runs import RunFolder, read_record, run_folder, save_model, write_record
 from train.scores import write_scores
@@ -38,6 +42,20 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def check_options(config: Config, classes: Sequence[str]) -> None:
+    """Refuse what can be refused before a film is decoded, which takes minutes for a large set.
+
+    Raises:
+        UsageError: an unknown encoder, class, transform or logger.
+    """
+    Loss(config, classes)
+    if config.augment != "none":
+        OnlineAugmenter(config.augment, 64)
+    if config.architecture not in ("fcn", "mask2former"):
+        encoder_name(config.encoder)
+    check_loggers(config)
+
+
 def fit_run(arm: Arm, seed: int, config: Config, runs: Path, reporter: Reporter) -> RunResult:
     """Train and score one run, or go on with an interrupted one; a finished one is left alone.
 
@@ -54,6 +72,7 @@ def fit_run(arm: Arm, seed: int, config: Config, runs: Path, reporter: Reporter)
     if folder.finished:
         reporter.line(f"{name}: finished before, in {folder.path}")
         return RunResult(folder, read_record(folder.path), True)
+    check_options(config, arm.version.manifest.classes)
     folder.path.mkdir(parents=True, exist_ok=True)
     try:
         with FileLock(folder.path / ".lock", timeout=0):

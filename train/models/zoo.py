@@ -79,7 +79,7 @@ def encoder_name(name: str) -> str:
     bare = name.removeprefix("tu-")
     if bare.split(".")[0] in _timm_names():
         return f"tu-{bare}"
-    near = difflib.get_close_matches(bare, [*own, *sorted(_timm_names())], n=5, cutoff=0.5) or own[:8]
+    near = difflib.get_close_matches(bare, sorted({*own, *_timm_names()}), n=5, cutoff=0.5) or own[:8]
     raise UsageError("encoder", f"neither smp nor timm has {name!r}; near it: {', '.join(near)}")
 
 
