@@ -23,7 +23,8 @@ def alarm_and_coverage(a: np.ndarray, b: np.ndarray, truth: np.ndarray) -> tuple
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("change", [{}, {"seeds": 2}, {"patients": 20}, {"missed": 0.005}, {"folds": 5, "shared": 0.5}])
+@pytest.mark.parametrize("change", [{}, {"seeds": 2}, {"patients": 20}, {"missed": 0.005}, {"folds": 5, "shared": 0.5},
+                                    {"patients": 20, "lost": 0.5}, {"patients": 5}, {"tails": 3.0}])
 def test_simulated_experiments_keep_their_promises(change, monkeypatch):
     monkeypatch.setattr(sys, "path", [str(STUDY), *sys.path])
     from simulate import Scenario, draw
@@ -58,7 +59,7 @@ def test_pairs_of_real_trainings(seeds, least, monkeypatch):
     pairs = [draw_pair(first, None, seeds, rng) for _ in range(reports)]
     alarms, covered = np.mean([alarm_and_coverage(*pair, 0 * truth) for pair in pairs], axis=0)
     other = [alarm_and_coverage(*draw_pair(first, second, seeds, rng), truth)[1] for _ in range(reports)]
-    assert alarms <= 0.11
+    assert alarms <= 0.08
     assert 0.93 <= covered <= 0.97
     assert np.mean(other) >= least
     naive = [holm(patient_t(Pair(*pair, rng))[0]).min() <= 0.05 for pair in pairs[:50]]
