@@ -21,6 +21,7 @@ from curate.errors import UsageError
 from curate.sample.geometry import frame, identity
 from curate.sample.image import MAX_PIXELS
 from curate.sample.recipe import Placement, Recipe
+from curate.terminal import counted
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,10 @@ class Superres:
         found = self._found()
         if self.weights not in ("", found.digest):
             raise WeightsError(found.path, f"has the digest {found.digest}, not {self.weights}")
+        if found.model not in CATALOGUE:
+            from augment.superres.network import network_of
+
+            network_of(found)  # a file that holds no network is refused by its own name, and no copy of it is kept
         keep(found)
         # a step and a recipe name weights by name and digest: a path would mean nothing elsewhere
         object.__setattr__(self, "model", found.model)
@@ -106,6 +111,8 @@ class Superres:
         windows = choose_windows(pool.rows, pool.annotations, seed)
         if not windows:
             raise UsageError(self.operator, "no film is large enough (48 px) to measure what the network invents")
+        of = f"{counted(len(windows), 'window')} of {counted(len({w.sample for w in windows}), 'film')}"
+        pool.warn(f"first measuring what {self.model} does to {of}; nothing is made before that")
         fidelity = assess(windows, lambda sample: pool.film(sample).gray, network, settings)
         for line in fidelity.lines():
             pool.warn(line)

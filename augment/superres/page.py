@@ -21,6 +21,7 @@ from curate.manifest import SampleRow, Version
 from curate.sample.image import encode_png
 from curate.sample.raster import coverage
 from curate.sample.read import SampleReader
+from curate.terminal import counted
 
 EDGE = 160
 """Of a crop, film pixels."""
@@ -72,7 +73,7 @@ def write_page(version: Version, out: Path, films: int = 6, places: int = 2) -> 
         shifts += moved
     found = summarise(shifts)
     edges = {label: found[label] for label in version.classes if label in found}
-    title = f"Super-resolution in {version.name}: {len(rows)} films, {len(shown)} shown"
+    title = f"Super-resolution in {version.name}: {counted(len(rows), 'film')}, {len(shown)} shown"
     write_atomically(out, _html(title, crops, edges).encode())
     return edges
 

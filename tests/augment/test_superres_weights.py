@@ -11,6 +11,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from augment.plan.superres import Superres  # noqa: E402
 from augment.superres import catalogue, weights  # noqa: E402
 from augment.superres.convert import convert_ncnn  # noqa: E402
 from augment.superres.errors import WeightsError  # noqa: E402
@@ -273,3 +274,12 @@ def test_weights_are_found_again_by_their_digest_alone(tmp_path, monkeypatch):
         locate("mine.pth", found.digest)
     with pytest.raises(WeightsError, match="was changed"):
         read_state(kept)
+
+
+def test_a_text_called_pth_is_refused_by_its_own_name_and_not_kept(tmp_path):
+    text = tmp_path / "network.pth"
+    text.write_text("no network")
+    with pytest.raises(WeightsError, match="is no PyTorch file") as told:
+        Superres(model=str(text))
+    assert told.value.path == str(text)
+    assert not list(tmp_path.glob("cache/**/*.pth"))
