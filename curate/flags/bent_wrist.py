@@ -8,6 +8,7 @@ from curate.anatomy import hand_axis
 from curate.errors import LabelError
 from curate.flags.detector import PIXELS, FilmDetector
 from curate.flags.film import Film
+from curate.flags.perception import Perception
 from curate.flags.result import Box, Finding
 from curate.presets import FOREARM
 
@@ -15,6 +16,9 @@ HALF = 28.0
 """Degrees between hand and forearm at which the score is 0.5; a hand laid down at ease has up to 15."""
 
 MIN_CELLS = 30
+
+AGREE = 0.8
+"""Length of the sum of a limb's arrows over the sum of their lengths under which they do not tell its axis."""
 
 
 def _forearm_axis(annotations) -> np.ndarray | None:
@@ -45,6 +49,16 @@ def _by_labels(film: Film) -> float | None:
     return float(np.degrees(np.arccos(np.clip(abs(np.dot(hand, arm)), 0, 1))))
 
 
+def _axis(seen: Perception, cells: np.ndarray, name: str) -> np.ndarray | None:
+    """Unit vector of the direction that cells of the hand or the forearm point to; ``None`` where they disagree. How
+    long their arrows are does not count: on hands that fill the film all are short."""
+    weight = seen.layer(name)[cells]
+    arrows = np.stack([seen.layers[f"direction-{k}"][cells] * weight for k in "xy"])
+    total = arrows.sum(1)
+    length = float(np.hypot(*total))
+    return total / length if length > AGREE * float(np.hypot(*arrows).sum()) > 0 else None
+
+
 def _by_picture(film: Film) -> tuple[float, Box] | None:
     seen = film.seen
     arm = (seen.layer("forearm") > 0.5) & ~seen.hand
@@ -54,14 +68,13 @@ def _by_picture(film: Film) -> tuple[float, Box] | None:
     reach = 1.2 * np.sqrt(len(rows))
     y, x = np.indices(arm.shape)
     arm &= np.hypot(y - rows.mean(), x - cols.mean()) < 2.2 * reach  # this hand's forearm, not a helper's
-    hx, hy, h = seen.direction(seen.hand, seen.layer("hand"))
-    ax, ay, a = seen.direction(arm, seen.layer("forearm"))
-    if min(h, a) < 0.4 or arm.sum() < MIN_CELLS:
+    hand, arm_up = (_axis(seen, cells, name) for cells, name in ((seen.hand, "hand"), (arm, "forearm")))
+    if hand is None or arm_up is None or arm.sum() < MIN_CELLS:
         return None
     both = seen.hand | arm
     rows, cols = np.nonzero(both)
     box = seen.in_pixels(cols.min(), rows.min(), cols.max() + 1, rows.max() + 1)
-    return float(np.degrees(np.arccos(np.clip((hx * ax + hy * ay) / (h * a), -1, 1)))), box
+    return float(np.degrees(np.arccos(np.clip(np.dot(hand, arm_up), -1, 1)))), box
 
 
 def look(film: Film) -> Finding | None:
@@ -78,4 +91,4 @@ def look(film: Film) -> Finding | None:
     return Finding(score, why, box if score >= 0.5 else None, {"wrist_deg": round(angle, 1)})
 
 
-DETECTOR = FilmDetector("bent-wrist", 2, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("bent-wrist", 3, 0.5, PIXELS, look, dear=True)
