@@ -222,9 +222,10 @@ def test_checkpoints_are_data_not_code(tiny, settings, tmp_path):
     torch.save({"format": 1, "state": Path("x"), "classes": [], "config": {}}, evil)
     with pytest.raises(UsageError, match="holds pickled objects, which could run code"):
         load_model(evil)
-    evil.write_bytes(result.folder.model.read_bytes()[:5000])
-    with pytest.raises(UsageError, match=r"model\.pt: cannot be read"):
-        load_model(evil)
+    for length in (5000, 0):
+        evil.write_bytes(result.folder.model.read_bytes()[:length])
+        with pytest.raises(UsageError, match=r"model\.pt: cannot be read"):
+            load_model(evil)
     torch.save({"a": torch.zeros(1)}, evil)
     with pytest.raises(UsageError, match="is no model of this package"):
         load_model(evil)
@@ -254,6 +255,16 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_one_before(tmp_path, mon
         CheckpointFile().save_checkpoint({"global_step": 8}, path)
     assert read_checkpoint(path) == {"global_step": 4}
     assert [p.name for p in tmp_path.iterdir()] == ["resume.ckpt"]
+
+
+def test_what_stops_one_of_several_processes_is_told_in_one_line():
+    from train.fit.optimise import _told_by_process
+
+    config = load(None, ["batch=64"])
+    text = "\n\n-- Process 1 terminated:\nTraceback (most recent call last):\n  File\n{}: the batch was: ID003/x\n"
+    assert str(_told_by_process(text.format("train.fit.module.LossError"), config)) == "the batch was: ID003/x"
+    assert "64 samples a device" in str(_told_by_process(text.format("torch.OutOfMemoryError"), config))
+    assert _told_by_process(text.format("KeyError"), config) is None
 
 
 @pytest.mark.parametrize(("encoder", "idle"), [("efficientnet-b0", True), ("resnet18", False)])

@@ -151,8 +151,8 @@ def attempt_on_gpu(network: Network, loss: torch.nn.Module, config: Config, n_cl
                     image = image.contiguous(memory_format=torch.channels_last)
                 kind = kinds.get(config.precision)
                 with torch.autocast("cuda", dtype=kind or torch.float32, enabled=kind is not None):
-                    logits = twin(image)
-                judge(logits, target).backward()
+                    found = twin.set_loss(image, target + 1) if config.loss == "set" else twin(image)
+                (found if config.loss == "set" else judge(found, target)).backward()
                 optimiser.step()
                 optimiser.zero_grad()
         except torch.cuda.OutOfMemoryError:
@@ -183,6 +183,8 @@ def find_batch(network: Network, loss: torch.nn.Module, config: Config, n_classe
     if torch.cuda.is_available():
         found = largest_batch(attempt_on_gpu(network, loss, config, n_classes))
         return found, f"tried on {torch.cuda.get_device_name()}"
+    if config.loss == "set":
+        raise UsageError("batch", "what mask2former's matching keeps is known only from trying, on a GPU")
     free = free_memory()
     if free is None:
         raise UsageError("batch", "this system does not say how much memory is free")

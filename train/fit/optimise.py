@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from curate.errors import UsageError
+from curate.errors import CarpusError, UsageError
 from train.arms import Arm
 from train.config import Config
 from train.data.draws import DrawSampler, loader_workers, make_loader
@@ -92,6 +92,8 @@ def _fit(trainer: Any, module: Segmenter, loader: Any, inner: Any, resume: Path)
             kept = read_checkpoint(resume)
             at = f"step {kept['global_step']} is kept in {resume.name}" if kept else "none was kept before it"
             raise LossError(None, f"{error.detail}; of the checkpoints, {at}") from error
+        except torch.multiprocessing.ProcessRaisedException as error:
+            raise _told_by_process(str(error), module.config) or error from error
         except RuntimeError as error:
             if "deterministic" not in str(error):
                 raise
@@ -102,6 +104,20 @@ def _fit(trainer: Any, module: Segmenter, loader: Any, inner: Any, resume: Path)
     if short is not None:
         gc.collect()
         raise too_large(module) from short
+
+
+def _told_by_process(text: str, config: Config) -> CarpusError | None:
+    """What one of several processes said when it stopped, if that was an error of ours or too large a batch.
+
+    Args:
+        text: what torch tells of it, a traceback.
+    """
+    kind, _, told = text.strip().splitlines()[-1].partition(": ")
+    if kind.endswith("OutOfMemoryError"):
+        return UsageError("batch", f"{config.batch} samples a device do not fit the GPU; train batch says what would")
+    if kind.startswith(("curate.errors.", "train.")):
+        return CarpusError(None, told)
+    return None
 
 
 def _callbacks(config: Config, folder: RunFolder, name: str, reporter: Reporter) -> list[Any]:

@@ -83,8 +83,11 @@ def read_safely(path: Path) -> Any:
             warnings.simplefilter("ignore")  # torch's advice on pickles; we only say whether it could be read
             return torch.load(path, map_location="cpu", weights_only=True)
     except (*_DAMAGED, SafetensorError) as error:
-        reason = "holds pickled objects, which could run code" if "Unsupported" in str(error) else "cannot be read"
-        raise UsageError(path, f"{reason}; a file of tensors is needed ({str(error).splitlines()[0][:120]})") from error
+        if "Unsupported" in str(error):
+            told = "holds pickled objects, which could run code; a file of tensors is needed"
+            raise UsageError(path, told) from error
+        lines = str(error).splitlines() or ["it is empty or cut short"]
+        raise UsageError(path, f"cannot be read; a file of tensors is needed ({lines[0][:120]})") from error
 
 
 def read_tensors(path: str | Path) -> dict[str, torch.Tensor]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from curate import terminal
@@ -87,7 +88,7 @@ def batch_command(source: str | None, settings: Sequence[str], classes: int, as_
 
     config = load(source, settings)
     names = [str(k) for k in range(classes)]
-    network, loss = build(config, classes), Loss(load(None, [f"loss={config.loss}"]), names)
+    network, loss = build(config, classes), Loss(replace(config, class_weights={}), names)
     fits, told = find_batch(network, loss, config, classes)
     if as_json:
         terminal.print_json({"batch": fits, "how": told, "size": config.patch or config.size, "classes": classes})
