@@ -14,10 +14,19 @@ from augment.plan import PLANNERS
 from augment.plan.base import Planner
 from augment.superres.cli import superres_page
 
+
+def _shown(default: object) -> str | None:
+    """A default in the help: nothing for what is off or empty."""
+    if default is None or default is False or default in ((), ""):
+        return None
+    return " ".join(map(str, default)) if isinstance(default, tuple) else str(default)
+
+
 app = App(
     name="augment",
     help="Plan new samples from old ones, make their files, and name the result as a version.",
-    default_parameter=Parameter(consume_multiple=True, negative_iterable=""),  # --classes Pisiform Trapezoid
+    # --classes Pisiform Trapezoid
+    default_parameter=Parameter(consume_multiple=True, negative_iterable="", show_default=_shown),
 )
 
 Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
@@ -265,9 +274,10 @@ def preview(
     """
     from augment.preview import write_preview
     from curate.manifest import Manifest
-    from curate.terminal import print_json, say
+    from curate.terminal import print_json, progress, say
 
-    sheet, page, shown = write_preview(Manifest.find(data).version(version), out, each, width, operator)
+    shows = progress("preview")
+    sheet, page, shown = write_preview(Manifest.find(data).version(version), out, each, width, operator, shows)
     if json:
         print_json({"sheet": str(sheet), "page": str(page), "shown": shown})
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import colorsys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 import cv2
@@ -73,13 +73,15 @@ def pick(version: Version, each: int, operators: Sequence[str] = ()) -> dict[str
 
 
 def write_preview(
-    version: Version, out: Path | None = None, each: int = 6, width: int = 320, operators: Sequence[str] = ()
+    version: Version, out: Path | None = None, each: int = 6, width: int = 320, operators: Sequence[str] = (),
+    progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> tuple[Path, Path, dict[str, list[str]]]:
     """Write the contact sheet and the page.
 
     Args:
         out: the PNG; the page has the same name with ``.html``.
         each: samples of each operator. width: of a thumbnail.
+        progress: wraps the iteration over samples, to show it.
 
     Returns:
         both paths, and the ids shown by kind.
@@ -90,9 +92,10 @@ def write_preview(
     chosen = pick(version, each, operators)
     reader = SampleReader(version)
     colour_of = colours(version.classes)
-    shown: dict[str, list[Shown]] = {}
-    for kind, rows in chosen.items():
-        shown[kind] = [_look(row, reader, width) for row in rows]
+    shown: dict[str, list[Shown]] = {kind: [] for kind in chosen}
+    todo = [(kind, row) for kind, rows in chosen.items() for row in rows]
+    for kind, row in progress(todo, len(todo)):
+        shown[kind].append(_look(row, reader, width))
     picture = _sheet(version, shown, width, colour_of)
     fine, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
     if not fine:
