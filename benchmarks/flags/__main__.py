@@ -50,11 +50,14 @@ def main() -> None:
     found = real.run(args.data / "radiographs", _say)
     results = [*judged.results(*judged.load()), *real.results(found)]
     results += twins.results(args.data, _say)
-    planted, kinds = labels.results(args.data, args.planted, _say)
-    results += planted
+    planted = {"ten films": labels.results(args.data, args.planted, _say)}
+    planted["second reader"] = labels.second(args.data, args.planted, _say)
     if args.phantoms:
         with tempfile.TemporaryDirectory() as folder:
             results += phantoms.results(Path(folder), args.phantoms, 768, _say)
+            planted["phantoms"] = labels.of_phantoms(Path(folder), args.planted, _say)
+    results += [result for found_there, _ in planted.values() for result in found_there]
+    kinds = {where: there for where, (_, there) in planted.items()}
     turned = judged.orientation(judged.load()[0])
     odd = real.truths(found)
     baseline = {
@@ -66,7 +69,8 @@ def main() -> None:
     print("\n".join(r.row() for r in results))
     for where, o in turned.items():
         print(f"fingers_deg      {where:<26} {o.row()}")
-    print(labels.table(kinds))
+    for where, there in kinds.items():
+        print(f"{where}: {labels.table(there)}")
     for name, values in baseline.items():
         print(f"{name}: {values or 'not installed (pip install ' + name + ')'}")
     print("\n".join(fast))

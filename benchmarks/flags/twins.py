@@ -54,6 +54,7 @@ def copies(gray: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
     side = int(0.7 * height), int(0.7 * width)
     y, x = int(rng.uniform(0, height - side[0])), int(rng.uniform(0, width - side[1]))
     jpeg = cv2.imencode(".jpg", gray, [cv2.IMWRITE_JPEG_QUALITY, 40])[1]
+    turn = cv2.getRotationMatrix2D((width / 2, height / 2), -7, 0.95)
     shift = np.array([[1, 0, 0.06 * width], [0, 1, -0.04 * height]])
     return {
         "re-saved": cv2.imdecode(jpeg, cv2.IMREAD_GRAYSCALE),
@@ -61,7 +62,9 @@ def copies(gray: np.ndarray, rng: np.random.Generator) -> dict[str, np.ndarray]:
         "cropped": np.ascontiguousarray(gray[y : y + side[0], x : x + side[1]]),
         "half size": cv2.resize(gray, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA),
         "turned": cv2.rotate(gray, cv2.ROTATE_90_CLOCKWISE),
+        "turned 7 degrees": cv2.warpAffine(gray, turn, (width, height)),
         "other greys": (255 * (gray / 255.0) ** 0.6).astype(np.uint8),
+        "brighter": np.clip(gray * 1.25 + 15, 0, 255).astype(np.uint8),
     }
 
 

@@ -195,4 +195,4 @@ def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
     return findings
 
 
-DETECTOR = SetDetector("near-duplicate", 1, 0.5, PIXELS, measure, judge, dear=True)
+DETECTOR = SetDetector("near-duplicate", 2, 0.5, PIXELS, measure, judge, dear=True)

@@ -150,7 +150,7 @@ def notes(c: dict[str, Any]) -> list[str]:
             told.append(f"{s['set']}: {s['derived']} derived films count beside their parents, so that intervals are "
                         "too narrow")  # fmt: skip
         if not s["labelled"]:
-            told.append(f"{s['set']}: no labels, so no areas; fingers as the small network sees them")
+            told.append(f"{s['set']}: no labels, so no areas; fingers as the rotation detector sees them")
     if c["shared"]:
         told.append(f"{c['shared']} films are in both sets: chance cannot be told by dealing patients")
     return told

@@ -87,12 +87,14 @@ def test_attenuation_brightens_towards_the_top_and_never_darkens():
     assert out[0, 2] == 250
 
 
-@pytest.mark.parametrize("how", ["cropped", "turned", "resaved", "shifted", "scaled"])
+@pytest.mark.parametrize("how", ["cropped", "turned", "tilted", "resaved", "shifted", "scaled", "brighter"])
 def test_near_duplicates_are_found(hand, tmp_path, how):
     height, width = hand.shape
     copy = {
         "cropped": hand[200:1700, 150:1900],
         "turned": cv2.rotate(hand, cv2.ROTATE_90_CLOCKWISE),
+        "tilted": cv2.warpAffine(hand, cv2.getRotationMatrix2D((width / 2, height / 2), 6, 0.95), (width, height)),
+        "brighter": np.clip(hand * 1.3 + 20, 0, 255).astype(np.uint8),
         "resaved": cv2.imdecode(cv2.imencode(".jpg", hand, [cv2.IMWRITE_JPEG_QUALITY, 40])[1], 0),
         "shifted": cv2.warpAffine(hand, np.array([[1, 0, 120.0], [0, 1, -90.0]]), (width, height)),
         "scaled": cv2.resize(hand, (900, 900), interpolation=cv2.INTER_AREA),
