@@ -69,7 +69,7 @@ def _plot(rows: Sequence[_Row | None], c: Comparison, what: str, sides: tuple[st
         out.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 14}">{0 if k == 0 else signed(k * step, 3)}</text>')
     head = f"difference [{100 * c.confidence:g}% interval]"
     out += [
-        f'<text class="tick" x="{LEFT + PLOT / 2}" y="{height - 2}">difference in Dice, {escape(what)}</text>',
+        f'<text class="tick" x="{LEFT + PLOT / 2}" y="{height - 5}">difference in Dice, {escape(what)}</text>',
         f'<text class="side" x="{x(0) - 8:.1f}" y="18" text-anchor="end">◀ {escape(sides[0])}</text>',
         f'<text class="side" x="{x(0) + 8:.1f}" y="18">{escape(sides[1])} ▶</text>',
         f'<text class="number" x="{LEFT + PLOT + 214}" y="18">{head}</text>',

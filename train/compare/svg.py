@@ -39,7 +39,7 @@ def distributions(comparison: Comparison) -> str:
         out.append(f'<line class="grid{zero}" x1="{at:.1f}" x2="{at:.1f}" y1="6" y2="{bottom}"/>')
         out.append(f'<text class="tick" x="{at:.1f}" y="{bottom + 15}">{0 if k == 0 else signed(k * step, 3)}</text>')
     told = "difference in Dice of each patient, B - A; dots at the edge lie beyond it"
-    out.append(f'<text class="tick" x="{LEFT + (PLOT + 130) / 2}" y="{height - 2}">{told}</text>')
+    out.append(f'<text class="tick" x="{LEFT + (PLOT + 130) / 2}" y="{height - 6}">{told}</text>')
     for i, line in enumerate(bones):
         y = 10 + ROW * i + ROW / 2
         d = line.per_patient
