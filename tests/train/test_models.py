@@ -70,6 +70,12 @@ def test_mask2former_steps_learns_and_round_trips(tmp_path):
     target = torch.zeros(2, 2, 64, 64)
     for k, (y, x) in enumerate(((8, 8), (30, 26))):
         image[k, 0, y : y + 28, x : x + 28], target[k, 0, y : y + 28, x : x + 28] = 220.0, 1.0
+    from train.errors.gradcam import grad_cams
+
+    # with random weights every query means every class a little, and together they are surer than sure
+    film, mask = image[0, 0].numpy().astype(np.uint8), target[0, 0].numpy() > 0
+    assert next(grad_cams(network.eval(), film, [(0, mask)], image.device)).max() == 1
+    network.train()
     optimiser = torch.optim.AdamW(network.parameters(), 3e-3)
     losses = []
     for _ in range(40):

@@ -49,7 +49,9 @@ class Mask2Former(nn.Module):
         found = self.model(pixel_values=image)
         classes = found.class_queries_logits.float().softmax(-1)[..., :-1]
         masks = found.masks_queries_logits.float().sigmoid()
-        p = torch.einsum("bqc,bqhw->bchw", classes, masks).clamp(_LEAST, 1 - _LEAST)
+        added = torch.einsum("bqc,bqhw->bchw", classes, masks)
+        # queries that agree add up to more than 1; Grad-CAM still asks what they saw, so the limit passes gradients
+        p = added + (added.clamp(_LEAST, 1 - _LEAST) - added).detach()
         return interpolate(p.logit(), image.shape[-2:], mode="bilinear", align_corners=False)
 
     def set_loss(self, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
