@@ -90,7 +90,7 @@ def edit(
     from curate.manifest import Manifest
     from curate.sample.image import read_bytes
     from curate.sample.labelfile import load_json
-    from curate.terminal import print_json, say
+    from curate.terminal import counted, print_json, say
 
     ring = None if points is None else load_json(read_bytes(points), points)
     manifest = Manifest.find(data)
@@ -103,7 +103,8 @@ def edit(
     else:
         say(f"{version.name}: {version.parent} with {annotation} of {sample} changed")
         if version.step["children"]:
-            say(f"without {version.step['children']} samples made from it; ask for them again on {version.name}")
+            gone = counted(version.step["children"], "sample")
+            say(f"without {gone} made from it; to have the like again, ask for their step on {version.name}")
     return 0
 
 
@@ -199,20 +200,21 @@ def export(
     """
     from curate.export import export as work
     from curate.manifest import Manifest
-    from curate.terminal import print_json, progress, say, warn
+    from curate.terminal import counted, print_json, progress, say, warn
 
     done = work(Manifest.find(data).version(version), out, format, lossy, ints, identified, dicom, progress("export"))
     if json:
         print_json(done.to_dict())
         return 0
-    say(f"{done.samples} samples of {version} in {out}, as {format}")
+    say(f"{counted(done.samples, 'sample')} of {version} in {out}, as {format}")
     for phrase in done.told():
         warn(f"lost: {phrase}")
     if done.burnt_in:
         warn(f"{len(done.burnt_in)} DICOM films say that text is burnt into their pixels, where it stays: "
              f"{', '.join(done.burnt_in[:5])}")  # fmt: skip
     if done.left_out:
-        warn(f"{done.left_out} films dropped from training were left out")
+        were = "was" if done.left_out == 1 else "were"
+        warn(f"{counted(done.left_out, 'film')} dropped from training {were} left out")
     return 0
 
 

@@ -152,7 +152,7 @@ def verify(
         resume: leave out what an interrupted verification of this very manifest had found good.
     """
     from curate.manifest import Manifest
-    from curate.terminal import print_json, print_table, progress, say
+    from curate.terminal import counted, print_json, print_table, progress, say
     from curate.verify import verify_manifest
 
     manifest = Manifest.find(data)
@@ -160,14 +160,14 @@ def verify(
     if json:
         print_json(found.to_dict())
         return int(bool(found.problems))
-    what = version or f"{len(manifest.versions())} versions"
+    what = version or f"{counted(len(manifest.versions()), 'version')}"
     if found.problems:
         print_table("", ("path", "kind", "detail"), ((p.path, p.kind, p.detail) for p in found.problems))
-        say(f"{what}: {len(found.problems)} problems")
+        say(f"{what}: {counted(len(found.problems), 'problem')}")
     elif fast:
-        say(f"{what}: tables and lineage of {found.samples} samples as the manifest names them")
+        say(f"{what}: tables and lineage of {counted(found.samples, 'sample')} as the manifest names them")
     else:
-        say(f"{what}: {found.samples} samples, every byte and every lineage as the manifest names them")
+        say(f"{what}: {counted(found.samples, 'sample')}, every byte and every lineage as the manifest names them")
     for phrase in found.unchecked:
         say(f"not checked: {phrase}")
     if found.resumed:
@@ -175,7 +175,8 @@ def verify(
     for pair in found.twins:
         say(f"suspect: {pair.a} (fold {pair.folds[0]}) and {pair.b} (fold {pair.folds[1]}): {pair.why}")
     if found.orphans:
-        say(f"{len(found.orphans)} files that no version needs, such as {found.orphans[0]}; `curate gc` lists them")
+        files = counted(len(found.orphans), "file")
+        say(f"{files} that no version needs, such as {found.orphans[0]}; `curate gc` lists them")
     return int(bool(found.problems))
 
 

@@ -123,5 +123,6 @@ def _find(entries: list[Entry], annotation: str, sample: str) -> set[int]:
     if len(named) == 1:
         return named
     what = f"has {len(named)} annotations of class" if named else "has no annotation"
-    known = ", ".join(f"{e.get('id') or i} ({e.get('label')})" for i, e in list(enumerate(entries))[:40])
+    shown = [(i, e) for i, e in enumerate(entries) if not named or i in named]
+    known = ", ".join(f"{e.get('id') or i} ({e.get('label')})" for i, e in shown[:40])
     raise UsageError(sample, f"{what} {annotation}; there are: {known}")

@@ -56,7 +56,7 @@ class Difference:
             ("samples added", len(self.added)),
             ("samples removed", len(self.removed)),
             *((f"annotations {kind}", kinds[kind]) for kind in ("moved", "renamed", "added", "removed")),
-            *((f"samples with another {name}", fields[name]) for name in FIELDS if fields[name]),
+            *((f"samples with changed {name}", fields[name]) for name in FIELDS if fields[name]),
             ("patients in another fold", len(self.moved_groups)),
         ]
 

@@ -40,18 +40,27 @@ def read_index(path: Path) -> np.ndarray:
 
 def index_of(data: bytes, path: Path) -> np.ndarray:
     """The same of a file's bytes."""
+    values = pixels_of(data, path)
+    if values.ndim != 2 or (values.dtype.kind not in "ub" and values.dtype != np.int32):
+        raise LabelError(path, "is not a mask of one index a pixel")
+    return values.astype(np.uint32)
+
+
+def pixels_of(data: bytes, path: Path, mode: str | None = None) -> np.ndarray:
+    """The pixels of a mask's bytes: as stored, a palette's indices; or in one of Pillow's modes, such as ``"RGB"``.
+
+    Raises:
+        LabelError: damaged, or not a picture.
+    """
     header = read_header(data, path)
     if header.truncated:
         raise LabelError(path, f"is truncated or damaged: it {header.truncated}")
     try:
         with warnings.catch_warnings(), PillowImage.open(BytesIO(data)) as picture:
             warnings.simplefilter("ignore")
-            values = np.asarray(picture)
+            return np.asarray(picture if mode is None else picture.convert(mode))
     except (OSError, SyntaxError, ValueError, EOFError) as error:
         raise LabelError(path, f"cannot be decoded: {error}") from None
-    if values.ndim != 2 or (values.dtype.kind not in "ub" and values.dtype != np.int32):
-        raise LabelError(path, "is not a mask of one index a pixel")
-    return values.astype(np.uint32)
 
 
 def write_index(path: Path, values: np.ndarray) -> None:
@@ -96,12 +105,16 @@ def read_classes(root: Path) -> list[str]:
 
 
 class IndexMasks:
-    """``images/X.png``, ``masks/X.png`` and ``classes.txt``."""
+    """``images/X.png``, ``masks/X.png`` and ``classes.txt``; Pascal VOC's folders are read as well."""
 
     name = "masks"
     holds = Holds(overlap=False, several=False, vertices=False)
 
     def read(self, root: Path, images: Path | None, labels: Path | None) -> Reading:
+        from curate.formats.voc import is_voc, read_voc  # which stands on this module
+
+        if is_voc(root) and not (root / CLASSES).is_file():
+            return read_voc(root, images, labels)
         reading = Reading(classes=read_classes(root))
         pictures, masks = Pictures(images or root / "images"), Pictures(labels or root / "masks")
         for picture in pictures.paths:

@@ -14,6 +14,7 @@ from shapely import Point, box
 
 from curate.errors import CarpusError
 from curate.export import export
+from curate.formats.voc import _usual
 from curate.ingest import ingest
 from curate.sample.image import write_png
 from curate.sample.read import SampleReader
@@ -188,6 +189,48 @@ def test_nnunets_ignored_pixels_are_of_no_class(tmp_path):
     files["dataset.json"] = {"labels": {"background": 0}, "file_ending": ".nii.gz"}
     with pytest.raises(CarpusError, match=r"\.nii\.gz"):
         ingest(laid(tmp_path / "3", files), kind="nnunet")
+
+
+COLOURS = "# label:color_rgb:parts:actions\nbackground:0,0,0::\nRadius:250,0,7::\nUlna:0,128,0::\n"
+PALETTE = [0, 0, 0, 250, 0, 7, 0, 128, 0, *[9] * 756, 224, 224, 192]
+
+
+@pytest.mark.parametrize(("files", "folder", "mode"), [
+    ({"labelmap.txt": COLOURS}, "SegmentationClass", "RGB"),
+    ({"labelmap.txt": COLOURS}, "SegmentationClass", "P"),
+    ({"class_names.txt": "__ignore__\n_background_\nRadius\nUlna\n"}, "SegmentationClassPNG", "P"),
+], ids=["colours", "palette", "labelme"])  # fmt: skip
+def test_pascal_voc_of_other_tools(files, folder, mode, tmp_path):
+    plane, stream = np.zeros((H, W), np.uint8), io.BytesIO()
+    plane[5:20, 5:20], plane[25:30, 5:20], plane[40:, :9] = 1, 2, 255
+    picture = PillowImage.fromarray(plane, "P")
+    picture.putpalette(PALETTE)
+    picture.convert(mode).save(stream, "PNG")
+    files = {**files, f"{folder}/a.png": stream.getvalue(), "ImageSets/Segmentation/test.txt": "b\n"}
+    done = ingest(laid(tmp_path, files, ["JPEGImages/a.png", "JPEGImages/b.png"]), kind="masks")
+    assert done.version.classes == ("Radius", "Ulna")
+    assert {r.id: (r.split, r.labels is None) for r in done.version.samples} == {
+        "a": ("train", False), "b": ("test", True)}  # fmt: skip
+    found = {a.label: a.geometry.bounds for a in SampleReader(done.version).annotations("a")}
+    assert found == {"Radius": (4.5, 4.5, 19.5, 19.5), "Ulna": (4.5, 24.5, 19.5, 29.5)}
+
+
+@pytest.mark.parametrize(("text", "fault"), [
+    ("background:0,0,0::\nRadius:1,2,3::\n", "is of no class in labelmap.txt"),
+    ("Radius:red::\n", "is not a class and a colour"),
+    ("Radius:1,2,3::\nUlna:1,2,3::\n", "is not a class and a colour of its own"),
+])  # fmt: skip
+def test_colours_without_a_class_are_refused(text, fault, tmp_path):
+    stream = io.BytesIO()
+    PillowImage.new("RGB", (W, H), (9, 9, 9)).save(stream, "PNG")
+    root = laid(tmp_path, {"labelmap.txt": text, "SegmentationClass/a.png": stream.getvalue()}, ["JPEGImages/a.png"])
+    with pytest.raises(CarpusError, match=fault):
+        ingest(root, kind="masks")
+
+
+def test_pascal_vocs_own_colours():
+    assert [_usual(k) for k in (0, 1, 2, 3, 8, 20)] == [
+        (0, 0, 0), (128, 0, 0), (0, 128, 0), (128, 128, 0), (64, 0, 0), (0, 64, 128)]  # fmt: skip
 
 
 def test_geojson_with_heights_and_of_one_feature(tmp_path):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from pathlib import Path
 
 import orjson
@@ -37,17 +38,21 @@ _CVAT = (b'<annotations><version>1.1</version><image id="0" name="x.png" width="
          b'subset="train" carpus-group="g">'
          b'<polygon label="a" points="2,2;9,2;9,9" occluded="1" group_id="1"><attribute name="b">c</attribute>'
          b'</polygon><mask label="a" rle="2,3,4" left="1" top="1" width="3" height="3"/><box label="b" xtl="1" ytl="1" '
-         b'xbr="5" ybr="6"/><tag label="ring"/></image></annotations>')  # fmt: skip
+         b'xbr="5" ybr="6" rotation="9.5"/><ellipse label="b" cx="9" cy="8" rx="4" ry="3" rotation="5"/>'
+         b'<tag label="ring"/></image></annotations>')  # fmt: skip
 _LABELME = orjson.dumps({"flags": {"ring": True}, "shapes": [
     {"label": "a", "points": square(), "group_id": 1, "flags": {"b": True}},
-    {"label": "b", "points": square()[::2], "shape_type": "rectangle"}, {"label": "b", "shape_type": "point"}],
+    {"label": "b", "points": square()[::2], "shape_type": "rectangle"}, {"label": "b", "shape_type": "point"},
+    {"label": "b", "points": square()[:2], "shape_type": "circle"},
+    {"label": "c", "points": square()[::2], "shape_type": "mask", "mask": base64.b64encode(index_png()).decode()}],
     "imagePath": "x.png", "imageWidth": 24, "imageHeight": 16})  # fmt: skip
 _CLOSED = [*square(), square()[0]]
 _GEO = orjson.dumps({"properties": {"group": "g"}, "features": [
     {"id": 1, "properties": {"label": "a"}, "geometry": {"type": "MultiPolygon", "coordinates": [[_CLOSED]]}},
     {"properties": {"classification": {"name": "b"}}, "geometry": {"type": "Polygon", "coordinates": [_CLOSED]}},
 ]})  # fmt: skip
-_NNUNET = orjson.dumps({"labels": {"background": 0, "a": 1, "b": 2}, "carpus": {"x": {"group": "g", "tags": ["t"]}}})
+_NNUNET = orjson.dumps({"labels": {"background": 0, "a": 1, "b": 2, "ignore": 3},
+                        "carpus": {"x": {"group": "g", "tags": ["t"]}}})  # fmt: skip
 
 
 def layout(kind: str | None, label_file: str, image: str = "images/x.png", **beside: str | bytes) -> Parse:
