@@ -8,6 +8,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from train.config import load
+
 ROW, NAME, PLOT = 19, 108, 250
 COLOURS = {"better": "#0072b2", "worse": "#d55e00", "equivalent": "#009e73", "inconclusive": "#888888"}
 """Told apart by colour-blind readers (Okabe and Ito, 2008); the marks differ in shape too."""
@@ -16,8 +18,8 @@ _PAGE = """\
 # A small study: do crops help?
 
 A phantom of {patients} patients at {pixels} pixels; v1 against a version with one crop of the carpal bones for each
-film, and one with one crop round the fingertips for each film (`augment crop --region carpal`, `fingertips`). FPN on
-EfficientNet-lite0 (ImageNet weights), trained at {size} pixels for {steps} steps of 4 in every arm ({plain} samples in
+film, and one with one crop round the fingertips for each film (`augment crop --region carpal`, `fingertips`).
+{network}, trained at {size} pixels for {steps} steps of {batch} in every arm ({plain} samples in
 v1, {cropped} with crops), {seeds} seeds; scored at native size on {films} films of {held} patients that no arm trained
 on. Page, picture and figures come from
 
@@ -25,8 +27,8 @@ on. Page, picture and figures come from
 python -m benchmarks.crops_study FOLDER {options} --seeds {seeds} --page docs/crops-study.md
 ```
 
-It is the form of the study for a machine without a GPU: few patients, few steps, simulated films. It says what this
-experiment found, and nothing about real films.
+{form}
+It says what this experiment found, and nothing about real films.
 
 To bear in mind: all arms take the same number of steps, so that with one crop a film each film is seen half as often as
 in v1. A carpal crop shows its bones 2.8 to 4.0 times as large as its film does, a fingertip crop 1.1 to 1.7 times (the
@@ -55,8 +57,16 @@ def write_page(path: Path, found: dict[str, dict[str, Any]], given: Namespace) -
 def _page(found: dict[str, dict[str, Any]], given: Namespace) -> list[str]:
     first = next(iter(found.values()))
     options = f"--patients {given.patients} --pixels {given.pixels} --size {given.size} --steps {given.steps}"
+    network, batch = "FPN on EfficientNet-lite0 (ImageNet weights)", 4
+    form = "It is the form of the study for a machine without a GPU: few patients, few steps, simulated films."
+    if given.config:
+        config = load(given.config)
+        options += f" --config {given.config}"
+        network, batch = f"{config.architecture} on {config.encoder}", config.batch * config.accumulate
+        form = "The films are simulated."
     steps, training = first["a"].get("steps"), [side.get("n_training") for side in (first["a"], first["b"])]
     told = _PAGE.format(
+        network=network, batch=batch, form=form,
         steps=steps, plain=training[0], cropped=training[1], options=options, seeds=first["n_seeds"],
         films=first["n_images"], held=first["n_groups"], patients=given.patients, pixels=given.pixels, size=given.size,
     )  # fmt: skip

@@ -1,6 +1,9 @@
 """Do carpal crops or finger crops help? The small study that runs on one core.
 
     python -m benchmarks.crops_study FOLDER [--patients 24 --pixels 384 --size 256 --steps 300 --seeds 3 --page PAGE]
+    python -m benchmarks.crops_study FOLDER --patients 200 --pixels 1024 --size 512 --steps 4000 --config unet-resnet50
+
+The second is the study for a machine with a GPU.
 
 A phantom of so many patients becomes v1; ``carpal`` is v1 and a crop of the carpal bones for each training film,
 ``fingertips`` the same round the fingertips. The same recipe is trained on all three, every seed, and scored on the
@@ -70,6 +73,7 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=256, help="edge in training")
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--config", help="a preset instead of the small recipe, such as unet-resnet50 on a GPU")
     parser.add_argument("--page", type=Path, help="write the page here; beside the films by default")
     given = parser.parse_args()
     root, since = given.folder, os.times()
@@ -77,7 +81,8 @@ def main() -> None:
     began = time.monotonic()
     make_versions(root, given.patients, given.pixels)
     recipe = root / "recipe.yaml"
-    recipe.write_text(RECIPE.format(size=given.size, steps=given.steps))
+    text = f"preset: {given.config}\nsize: {{size}}\nsteps: {{steps}}\n" if given.config else RECIPE
+    recipe.write_text(text.format(size=given.size, steps=given.steps))
     found = {}
     for name in ARMS:
         words = ("--config", recipe, "--seeds", given.seeds, "--data", root, "--json")
