@@ -21,7 +21,8 @@ for _name, _command in (cli_runs.COMMANDS | cli_search.COMMANDS).items():
 Data = Annotated[Path | None, Parameter(name="--data", help="manifest, or its folder; found here or above by default")]
 ConfigFile = Annotated[str | None, Parameter(name="--config", help="a YAML file, or the name of a preset")]
 Settings = Annotated[
-    tuple[str, ...], Parameter(name="--set", negative=(), help="key=value, after the file; may be given again")
+    tuple[str, ...],
+    Parameter(name="--set", negative=(), consume_multiple=True, help="key=value, one or several, after the file"),
 ]
 
 
