@@ -158,6 +158,7 @@ def flag_outliers(
     *,
     images: Path | None = None,
     detector: Names = (),
+    store: Path | None = None,
     data: Data = None,
     json: Json = False,
 ) -> int:
@@ -165,16 +166,20 @@ def flag_outliers(
 
     Args:
         version: by default the newest.
-        images: a folder of pictures instead; nothing is stored.
+        images: a folder of pictures instead; nothing is stored without --store.
         detector: only these detectors.
+        store: with --images, a folder to keep what they say, so that an interrupted run resumes.
     """
+    from curate.errors import UsageError
     from curate.flagged import flag_folder, flag_version, raised
     from curate.manifest import Manifest
     from curate.terminal import counted, print_json, print_table, progress, say
 
     show = progress("films")
+    if store is not None and images is None:
+        raise UsageError("--store", "goes with --images: what is said of a version is stored beside its manifest")
     if images is not None:
-        results = flag_folder(images, detector, show)
+        results = flag_folder(images, detector, show, store)
     else:
         results = flag_version(Manifest.find(data).version(version), detector, show)
     if json:

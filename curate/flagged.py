@@ -6,13 +6,16 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from curate.flags.result import FilmFlags, Flag
 from curate.flags.store import JOURNAL, load_flags, remember, save_flags
 from curate.manifest import SampleRow, Version
 from curate.manifest.commit import writing
 from curate.review.decisions import ACCEPTED, OUTCOMES, REJECTED, UNDECIDED, Decision, load_decisions
+
+if TYPE_CHECKING:
+    from curate.flags.film import Film
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -132,32 +135,50 @@ def flag_version(version: Version, detectors: Sequence[str] = (), progress: Prog
     Raises:
         UsageError: no detector of that name. LockedError: another process is writing the manifest.
     """
-    from curate.flags import films_from_version, run_detectors  # detectors are many and only needed here
+    from curate.flags import films_from_version  # detectors are many and only needed here
 
     films = [film for film in films_from_version(version) if version.by_id[film.id].is_original]
-    with writing(version.root):
-        known = load_flags(version.root)
-        if (version.root / JOURNAL).exists():
-            save_flags(version.root, ())  # what a killed run left: nothing is appended to a line that was cut
+    return _flagged(films, detectors, progress, version.root)
+
+
+def flag_folder(
+    folder: Path, detectors: Sequence[str] = (), progress: Progress = _plain, store: Path | None = None
+) -> list[FilmFlags]:
+    """Run detectors over any folder of pictures.
+
+    Args:
+        store: a folder in which to keep what they say, as ``flag_version`` does beside the manifest; nothing is kept
+            without.
+
+    Raises:
+        UsageError: no such folder, no picture in it, no detector of that name. LockedError: another process is writing
+            the store.
+    """
+    from curate.flags import films_from_folder
+
+    return _flagged(films_from_folder(folder), detectors, progress, store)
+
+
+def _flagged(films: Sequence[Film], detectors: Sequence[str], progress: Progress, root: Path | None) -> list[FilmFlags]:
+    from curate.flags import run_detectors
+
+    run = partial(run_detectors, films, _detectors(detectors), partial(progress, total=len(films)))
+    if root is None:
+        return run()
+    with writing(root):
+        known = load_flags(root)
+        if (root / JOURNAL).exists():
+            save_flags(root, ())  # what a killed run left: nothing is appended to a line that was cut
 
         def keep(result: FilmFlags) -> None:
             before = known.get(result.id)
             same = before is not None and before.digest == result.digest
             if not same or any(before.kept.get(key) != found for key, found in result.kept.items()):
-                remember(version.root, result)
+                remember(root, result)
 
-        show = partial(progress, total=len(films))
-        results = run_detectors(films, _detectors(detectors), show, known, keep)
-        save_flags(version.root, results)
+        results = run(known, keep)
+        save_flags(root, results)
     return results
-
-
-def flag_folder(folder: Path, detectors: Sequence[str] = (), progress: Progress = _plain) -> list[FilmFlags]:
-    """Run detectors over any folder of pictures; nothing is stored."""
-    from curate.flags import films_from_folder, run_detectors
-
-    films = films_from_folder(folder)
-    return run_detectors(films, _detectors(detectors), partial(progress, total=len(films)))
 
 
 def _detectors(words: Sequence[str]) -> tuple[str, ...] | None:

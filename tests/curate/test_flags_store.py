@@ -5,8 +5,9 @@ from __future__ import annotations
 import cv2
 import pytest
 
-from curate.errors import ManifestError, WriteError
-from curate.flagged import flag_version
+from curate.cli import flag_outliers
+from curate.errors import ManifestError, UsageError, WriteError
+from curate.flagged import flag_folder, flag_version
 from curate.flags import films_from_folder, run_detectors
 from curate.flags.store import FLAGS, JOURNAL, load_flags, remember, save_flags
 from curate.ingest import ingest
@@ -81,6 +82,19 @@ def test_a_version_flagged_by_runs_that_are_killed_ends_with_the_same_bytes(fold
     flag_version(version, ["duplicate"])
     assert (folder / FLAGS).read_bytes() == plain
     assert not (folder / JOURNAL).exists()
+
+
+def test_a_folder_is_flagged_once_where_there_is_a_store(folder, tmp_path_factory, monkeypatch):
+    store = tmp_path_factory.mktemp("store")
+    first = flag_folder(folder, ["exposure", "format"], store=store)
+    looked = []
+    monkeypatch.setattr("curate.flags.exposure.noise", lambda rows: looked.append(rows) or 1.0)
+    again = flag_folder(folder, ["exposure", "format"], store=store)
+    assert not looked
+    assert [r.to_dict() for r in again] == [r.to_dict() for r in first]
+    assert not (folder / FLAGS).exists()
+    with pytest.raises(UsageError, match="goes with --images"):
+        flag_outliers(store=store)
 
 
 def test_a_journal_that_cannot_be_written_is_named(folder):
