@@ -6,6 +6,7 @@ overlapping labels both stay.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -65,13 +66,17 @@ class CopyPaste:
         """n films with bones of another film of the same fold.
 
         Raises:
-            UsageError: no film shows any of the bones, or a film is alone in its fold.
+            UsageError: no film shows any of the bones, or no two of one fold do.
         """
         wanted = set(wanted_classes(self.region, self.classes))
         shown = {r.id: {a.label for a in pool.annotations(r.id)} for r in pool.rows}
         rows = [r for r in pool.rows if (shown[r.id] & wanted if wanted else shown[r.id])]
         if not rows:
             raise UsageError(self.operator, f"no film shows any of {', '.join(sorted(wanted)) or 'the classes'}")
+        members = Counter(r.fold for r in rows)
+        rows = [r for r in rows if members[r.fold] > 1]  # one alone in its fold would leave its share of n unmade
+        if not rows:
+            raise UsageError(self.operator, "needs two films of one fold that show the bones")
         aligner = Aligner(pool.annotations)
         for drawn in draw(rows, n, DONORS, seed, self.operator):
             below = drawn.parents[0]

@@ -191,6 +191,16 @@ def test_a_pasted_bone_leaves_its_soft_tissue_behind():
     assert added[inside].min() > 50
 
 
+def test_a_film_alone_in_its_fold_is_passed_over_by_copy_paste():
+    rows = [row_of("a", SQUARE), row_of("b", SQUARE), row_of("c", SQUARE, fold=1)]
+    shapes = {n: (Annotation("Pisiform", shapely.Point(64, 64).buffer(12), "0"),) for n in "abc"}
+    made = list(CopyPaste().plan(Pool(rows, shapes.__getitem__), 9, 0))
+    assert len(made) == 9
+    assert {p for recipe in made for p in recipe.parents} == {"a", "b"}
+    with pytest.raises(UsageError, match="two films of one fold"):
+        list(CopyPaste().plan(Pool(rows[1:], shapes.__getitem__), 1, 0))
+
+
 def test_parts_of_a_pasted_bone_come_without_what_lies_between_them():
     rows = [row_of("a", SQUARE), row_of("b", SQUARE)]
     near, far = shapely.box(20, 20, 40, 40), shapely.box(90, 90, 110, 110)
