@@ -190,10 +190,7 @@ def _detectors(words: Sequence[str]) -> tuple[str, ...] | None:
 def raised(results: Sequence[FilmFlags]) -> list[tuple[str, str, str, str]]:
     """(film, flag, score, why) of each flag raised, in the order of the films."""
     return [
-        (printable(r.image), f.name, f"{f.score:.2f}", printable(f.why))
-        for r in results
-        for f in r.flags
-        if f.flagged
+        (printable(r.image), f.name, f"{f.score:.2f}", printable(f.why)) for r in results for f in r.flags if f.flagged
     ]
 
 

@@ -14,8 +14,9 @@ from curate.flags.outline import fits
 from curate.flags.result import Box, Finding
 from curate.presets import CARPALS, HAND_BONES
 
-USUAL = {True: (0.76, 0.12), False: (0.93, 0.52)}
-"""Carpal or not -> fit of a careful outline, and fit at which the score is 0.5. Carpals hide behind each other."""
+USUAL = {True: (0.76, 0.12), False: (0.93, 0.65)}
+"""Carpal or not -> fit of a careful outline, and fit at which the score is 0.5. Carpals hide behind each other. The
+worst of 35 clean hands (15 real labels, 20 phantoms) scores 0.37; by the tail of these fewer than 2% reach 0.5."""
 
 ENOUGH = 30
 """Films in a set from which on a class's usual fit comes from the set."""
@@ -74,4 +75,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
     return findings
 
 
-DETECTOR = SetDetector("label-edge", 1, 0.5, LABELS, measure, judge)
+DETECTOR = SetDetector("label-edge", 2, 0.5, LABELS, measure, judge)
