@@ -129,6 +129,17 @@ def test_slivers_and_crossing_rings_are_flagged():
     assert on_blank([square("bone", 5, 5)], ["label-geometry"]).flagged == ()
 
 
+def test_a_class_that_is_thin_by_nature_is_no_sliver():
+    def strip(thick: float, y: float) -> Annotation:
+        return Annotation("vessel", Polygon([(0, y), (200, y), (200, y + thick), (0, y + thick)]), f"{y}")
+
+    vessels = [strip(5, 20 * k) for k in range(6)]
+    assert on_blank(vessels, ["label-geometry"]).flagged == ()
+    found = on_blank([*vessels, strip(1, 150)], ["label-geometry"]).flag("label-geometry")
+    assert found.flagged
+    assert "sliver: 200 px²" in found.why
+
+
 def test_parts_of_two_parents_on_one_film_are_no_duplicates():
     mosaic = [square("finger-1", 10, 10, source="a#1"), square("finger-1", 12, 10, source="b#1")]
     assert on_blank(mosaic, ["label-duplicate"]).flagged == ()
