@@ -26,7 +26,7 @@ from curate.formats.base import (
     pairs,
     read_about,
 )
-from curate.formats.maskfiles import index_of
+from curate.formats.indexed import index_of
 from curate.formats.masks import trace
 from curate.sample.image import read_bytes
 from curate.sample.labelfile import load_json

@@ -5,90 +5,20 @@ Masks hold pixels, not vertices: what is read back from them is the exact outlin
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterable, Sequence
-from io import BytesIO
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-import cv2
 import numpy as np
-from PIL import Image as PillowImage
 
-from curate.errors import CarpusError, LabelError, UsageError
+from curate.errors import CarpusError, UsageError
 from curate.files import write_atomically
 from curate.formats.base import Exported, Holds, Item, Pictures, Reading, Shape, label_name
+from curate.formats.indexed import CLASSES, index_plane, read_index, shapes_of, write_index
 from curate.formats.masks import polygons, trace
-from curate.sample.image import read_bytes, read_header
+from curate.formats.voc import is_voc, read_voc
+from curate.sample.image import read_bytes
 from curate.sample.raster import coverage
-
-VOID = 255
-"""Pixels of this index are "not known" where eight bits are indexed, as in Pascal VOC: of no class."""
-
-CLASSES = "classes.txt"
-"""One class a line; the first is index 1."""
-
-
-def read_index(path: Path) -> np.ndarray:
-    """The indices of a mask: unsigned integers of shape (height, width); a palette's own, not its colours.
-
-    Raises:
-        LabelError: not a picture of one channel.
-    """
-    return index_of(read_bytes(path), path)
-
-
-def index_of(data: bytes, path: Path) -> np.ndarray:
-    """The same of a file's bytes."""
-    values = pixels_of(data, path)
-    if values.ndim != 2 or (values.dtype.kind not in "ub" and values.dtype != np.int32):
-        raise LabelError(path, "is not a mask of one index a pixel")
-    return values.astype(np.uint32)
-
-
-def pixels_of(data: bytes, path: Path, mode: str | None = None) -> np.ndarray:
-    """The pixels of a mask's bytes: as stored, a palette's indices; or in one of Pillow's modes, such as ``"RGB"``.
-
-    Raises:
-        LabelError: damaged, or not a picture.
-    """
-    header = read_header(data, path)
-    if header.truncated:
-        raise LabelError(path, f"is truncated or damaged: it {header.truncated}")
-    try:
-        with warnings.catch_warnings(), PillowImage.open(BytesIO(data)) as picture:
-            warnings.simplefilter("ignore")
-            return np.asarray(picture if mode is None else picture.convert(mode))
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise LabelError(path, f"cannot be decoded: {error}") from None
-
-
-def write_index(path: Path, values: np.ndarray) -> None:
-    """Write indices as PNG of 8 or 16 bits."""
-    done, data = cv2.imencode(".png", values.astype(np.uint8 if values.max(initial=0) < 256 else np.uint16))
-    assert done
-    write_atomically(path, data.tobytes())
-
-
-def index_plane(sample: Exported, classes: Sequence[str]) -> np.ndarray:
-    """One index a pixel, 0 where nothing is; where annotations overlap the later class in the list is on top."""
-    plane = np.zeros((sample.size[1], sample.size[0]), np.uint16)
-    for shape in sorted(sample.shapes, key=lambda s: classes.index(s.label)):
-        plane[coverage(polygons(shape.parts), sample.size)] = classes.index(shape.label) + 1
-    return plane
-
-
-def shapes_of(plane: np.ndarray, names: Sequence[str], path: Path, void: int | None = None) -> tuple[Shape, ...]:
-    """One shape a class of an index plane; an index without a name is refused, unless it is ``void``."""
-    shapes = []
-    for value in np.unique(plane):
-        if value in (0, void) or (value == VOID and len(names) < VOID):
-            continue
-        if value > len(names):
-            raise LabelError(path, f"index {value} is not in {CLASSES}, which has {len(names)} classes")
-        name = names[int(value) - 1]
-        shapes.append(Shape(name, trace(plane == value, path), name))
-    return tuple(shapes)
 
 
 def read_classes(root: Path) -> list[str]:
@@ -111,8 +41,6 @@ class IndexMasks:
     holds = Holds(overlap=False, several=False, vertices=False)
 
     def read(self, root: Path, images: Path | None, labels: Path | None) -> Reading:
-        from curate.formats.voc import is_voc, read_voc  # which stands on this module
-
         if is_voc(root) and not (root / CLASSES).is_file():
             return read_voc(root, images, labels)
         reading = Reading(classes=read_classes(root))

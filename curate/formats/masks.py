@@ -27,11 +27,13 @@ def trace(mask: np.ndarray, where: Path | str) -> tuple[Part, ...]:
     Raises:
         LabelError: nothing is set, or it is too ragged to be an outline.
     """
-    edges = np.diff(np.pad(mask.astype(np.int8), ((0, 0), (1, 1))), axis=1)
-    y, start = np.nonzero(edges == 1)
-    _, stop = np.nonzero(edges == -1)
-    if not len(y):
+    rows = np.flatnonzero(mask.any(axis=1))
+    if not len(rows):
         raise LabelError(where, "a mask without a pixel")
+    top = int(rows[0])  # a bone covers a small part of its film
+    edges = np.diff(np.pad(mask[top : rows[-1] + 1].astype(np.int8), ((0, 0), (1, 1))), axis=1)
+    y, start = np.nonzero(edges == 1)
+    y, stop = y + top, np.nonzero(edges == -1)[1]
     if len(y) > MAX_RUNS:
         raise LabelError(where, f"a mask of {len(y)} runs is no outline")
     union = shapely.union_all(shapely.box(start - 0.5, y - 0.5, stop - 0.5, y + 0.5))

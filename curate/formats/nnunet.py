@@ -23,7 +23,7 @@ from curate.formats.base import (
     label_name,
     read_about,
 )
-from curate.formats.maskfiles import index_plane, read_index, shapes_of, write_index
+from curate.formats.indexed import index_plane, read_index, shapes_of, write_index
 from curate.sample.image import SUFFIXES, read_bytes
 from curate.sample.labelfile import load_json
 

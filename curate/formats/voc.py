@@ -12,7 +12,7 @@ import numpy as np
 
 from curate.errors import CarpusError, LabelError, UsageError
 from curate.formats.base import Item, Pictures, Reading, label_name
-from curate.formats.maskfiles import pixels_of, read_index, shapes_of
+from curate.formats.indexed import pixels_of, read_index, shapes_of
 from curate.sample.image import read_bytes
 
 MASKS = ("SegmentationClassPNG", "SegmentationClass")

@@ -16,7 +16,8 @@ from pathlib import Path
 from curate.errors import CarpusError, LabelError, UsageError
 from curate.files import write_atomically
 from curate.formats.base import SUBSETS, Exported, Holds, Item, Part, Pictures, Reading, Shape, label_name, pairs
-from curate.formats.maskfiles import CLASSES, read_classes
+from curate.formats.indexed import CLASSES
+from curate.formats.maskfiles import read_classes
 from curate.sample.geometry import clip, polygonal_parts
 from curate.sample.image import read_bytes
 from curate.yaml import dump_yaml, load_yaml

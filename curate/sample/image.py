@@ -121,7 +121,7 @@ _PILLOW = threading.Lock()
 
 
 @contextlib.contextmanager
-def _pillow(data: bytes) -> Iterator[PillowImage.Image]:
+def opened(data: bytes) -> Iterator[PillowImage.Image]:
     """A picture as Pillow opens it, without Pillow's own limit on pixels: the limit here is held to before any is
     decoded."""
     with _PILLOW, warnings.catch_warnings():
@@ -147,7 +147,7 @@ def read_header(data: bytes, path: Path) -> Header:
         width, height, bits, frames = dicom.shape(data, path)
         return Header("DICOM", width, height, "L", bits, frames, None)
     try:
-        with _pillow(data) as picture:
+        with opened(data) as picture:
             form, (width, height), mode = picture.format or "?", picture.size, picture.mode
             frames = getattr(picture, "n_frames", 1) if width * height <= MAX_PIXELS else 1
             bits = _BITS.get(mode, 8)
@@ -184,7 +184,7 @@ def _decode(data: bytes, header: Header, path: Path) -> np.ndarray:
             pixels = None
     if pixels is None:
         try:
-            with _pillow(data) as picture:
+            with opened(data) as picture:
                 pixels = np.asarray(picture.convert("L"))
         except FAULTS as error:
             raise ImageError(path, f"cannot be decoded: {error}") from None

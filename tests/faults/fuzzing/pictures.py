@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from PIL import Image as PillowImage
 
-from curate.formats.maskfiles import read_index
+from curate.formats.indexed import read_index
 from curate.sample import dicom
 from curate.sample.image import decode, encode_png
 from tests.faults.fuzzing.mutate import mutate_png
