@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -81,7 +82,9 @@ def _rows(path: Path) -> Iterator[list]:
         with zipfile.ZipFile(BytesIO(data)) as packed:
             if sum(member.file_size for member in packed.infolist()) > MAX_BYTES:
                 raise CarpusError(path, f"unpacks to more than {MAX_BYTES} bytes")
-        book = openpyxl.load_workbook(BytesIO(data), read_only=True, data_only=True)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of styles and sheets that it passes over; rows are judged one by one
+            book = openpyxl.load_workbook(BytesIO(data), read_only=True, data_only=True)
         with contextlib.closing(book):
             sheet = book.worksheets[0]
             sheet.reset_dimensions()  # a sheet may claim any

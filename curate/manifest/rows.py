@@ -107,8 +107,11 @@ class Rows(Sequence[SampleRow]):
         for number in np.unique(of):
             at = np.flatnonzero(of == number)
             taken = self._batches[number].take(pa.array(places[at] - self._starts[number]))
-            for k, row in zip(at, _rows(taken, self._fold_of), strict=True):
-                result[k] = row
+            try:
+                for k, row in zip(at, _rows(taken, self._fold_of), strict=True):
+                    result[k] = row
+            except ValueError as error:  # text that is not UTF-8, a recipe that is not JSON
+                raise ManifestError(None, f"a row of this version's table is damaged: {error}") from None
         return result
 
 

@@ -38,6 +38,9 @@ SCHEMA = pa.schema(
     ]
 )
 
+_DAMAGED = (pa.ArrowException, OSError, UnicodeDecodeError)
+"""What pyarrow says of a file that is no table; the last of column names."""
+
 
 def _json(value) -> str | None:
     return None if value is None else orjson.dumps(value, option=orjson.OPT_SORT_KEYS).decode()
@@ -104,7 +107,7 @@ def read_table(
             # no threads, and not pq.read_table, which starts one all the same: a pool still winding down when a short
             # command exits can abort the process
             table = pq.ParquetFile(pa.BufferReader(data), pre_buffer=False).read(columns=wanted, use_threads=False)
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGED as error:
         raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
     expected = SCHEMA if columns is None else pa.schema([SCHEMA.field(c) for c in columns])
     if not table.schema.equals(expected):
@@ -123,7 +126,7 @@ def read_rows(path: Path, digest: str | None, ids: pa.Array) -> pa.Table:
         pieces = pq.ParquetFile(source, pre_buffer=False).iter_batches(batch_size=1 << 16, use_threads=False)
         kept = [piece.filter(pc.is_in(piece["id"], ids)) for piece in pieces]
         return pa.Table.from_batches(kept, SCHEMA)
-    except (pa.ArrowException, OSError) as error:
+    except _DAMAGED as error:
         raise ManifestError(path, f"is not a table: {str(error).splitlines()[0]}") from None
 
 
