@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -102,6 +103,8 @@ def run(app: Any, arguments: Sequence[str] | None = None) -> int:
     from cyclopts import CycloptsError
 
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # a pipe on Windows, or LANG=C, may know no Korean name and no px²
+        sys.stdout.reconfigure(errors="backslashreplace")
     as_json = "--json" in arguments
     try:
         result = app(arguments, exit_on_error=False, print_error=False, result_action="return_value")

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from curate.ingest import ingest
 from tests.phantoms import tiny_set
 
 BIN = Path(sys.executable).parent
@@ -133,6 +134,16 @@ def test_init_with_bad_files_keeps_the_good_ones(tmp_path):
     assert out.startswith("v1: 3 films")
     assert f"refused: {film.relative_to(root).as_posix()}: is truncated" in error
     assert "refused: DCM/" in run(root, "curate", "show", "v1")[0]
+
+
+def test_a_terminal_that_knows_no_korean_is_told_all_the_same(tmp_path):
+    root = tiny_set(tmp_path / "set", patients=4, films=1)
+    for kind in ("DCM", "outputs_json"):
+        (root / kind / "ID001").rename(root / kind / "환자")
+    ingest(root)
+    out, _ = run(root, "curate", "show", PYTHONIOENCODING="cp1252")  # as a pipe on Windows
+    assert r"\ud658\uc790/image" in out
+    assert "ID004/image" in out
 
 
 def test_help_is_quick_and_torch_is_left_alone():
