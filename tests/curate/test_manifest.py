@@ -171,6 +171,17 @@ def test_other_leaks_put_in_by_hand(version):
     with pytest.raises(LeakError, match="says fold"):
         check_leaks(rewrite(child, moved))
 
+    def renamed(rows):
+        rows[0].update(fold=1 - rows[0]["fold"], group="ID001")
+
+    with pytest.raises(LeakError, match="says group ID001"):
+        check_leaks(rewrite(child, renamed))
+
+
+def test_a_table_changed_without_a_leak_is_not_trained_on(version):
+    with pytest.raises(ManifestError, match="does not match the digest"):
+        check_trainable(rewrite(mosaics(version), lambda rows: rows[0].update(side="left"), honest=False))
+
 
 def test_a_split_edited_by_hand_is_refused(version):
     child = mosaics(version)

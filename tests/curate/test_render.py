@@ -136,6 +136,32 @@ def test_slivers_are_dropped_and_counted_but_whole_bones_never():
     assert make(translation(100, 0), [edge]).dropped.left == {"bone": 1}
 
 
+def test_a_part_of_exactly_the_stated_area_is_no_sliver():
+    cut = box(10, 2, 60, 2 + SLIVER_AREA)  # one pixel of its width stays
+    done = make(translation(-59, 0), [cut], region=(-0.5, -0.5, SIZE - 0.5, SIZE - 0.5))
+    assert done.annotations[0].geometry.area == SLIVER_AREA * 1.5
+    done = make(translation(-59.5, 0), [cut])
+    assert [a.geometry.area for a in done.annotations] == [SLIVER_AREA]
+    assert make(translation(-59.5 - 2**-10, 0), [cut]).dropped.slivers == {"bone": 1}
+
+
+def test_the_whole_film_is_the_whole_frame():
+    done = make(translation(0, 0), [box(-9, -9, SIZE + 9, SIZE + 9)])
+    assert [a.geometry.area for a in done.annotations] == [SIZE * SIZE]
+    assert frame(SIZE, 3) == (-0.5, -0.5, SIZE - 0.5, 2.5)
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.5])
+def test_regions_that_tile_the_frame_leave_no_pixel_between_them(scale):
+    film = np.full((SIZE, SIZE), 200, np.uint8)
+    low, high, border = -0.5, SIZE - 0.5, (20.3, 44.7)
+    left = [(low, low), (border[0], low), (border[1], high), (low, high)]
+    right = [(border[0], low), (high, low), (high, high), (border[1], high)]
+    places = tuple(Placement.of("p", translation(0, 0), ring) for ring in (left, right))
+    recipe = Recipe("test", 1, 0, (SIZE, SIZE), places, fill=0)
+    assert (render(recipe, lambda _: Film(film, 0), lambda _: (), scale).image == 200).all()
+
+
 def two(*places, size=(SIZE, SIZE), films=None, shapes=None, **rest):
     films = films or {"a": np.full((SIZE, SIZE), 60, np.uint8), "b": np.full((SIZE, SIZE), 200, np.uint8)}
     shapes = shapes or {"a": box(4, 4, 60, 60), "b": box(20, 20, 50, 50)}

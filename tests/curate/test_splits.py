@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from curate.errors import ManifestError, UsageError
-from curate.manifest.splits import TEST, default_folds, make_split, read_split, split_bytes, split_columns
+from curate.manifest.splits import TEST, default_folds, extend_split, make_split, read_split, split_bytes, split_columns
 
 strata = st.dictionaries(
     st.text("abcdef0123456789", min_size=1, max_size=6),
@@ -44,6 +44,18 @@ def test_delivered_test_groups_stay_test():
     fold_of = make_split(groups, 2, 0.0, 0, frozenset({"g3"}))
     assert fold_of["g3"] == TEST
     assert Counter(fold_of.values())[TEST] == 1
+
+
+def test_new_groups_go_where_their_stratum_is_rarest_and_nobody_moves():
+    old = {"a": 0, "b": 0, "c": 0, "d": 1, "t": TEST}
+    strata = {"a": ("male",), "b": ("male",), "c": ("male",), "d": ("female",), "t": ("male",)}
+    new = {"x": ("female",), "y": ("female",), "z": ("male",), "u": ("female",)}
+    fold_of = extend_split(old, strata | new, 2, 0, frozenset({"u"}))
+    assert {g: fold_of[g] for g in old} == old
+    assert (fold_of["z"], fold_of["u"]) == (1, TEST)
+    assert Counter(fold_of[g] for g in "dxy")[0] in (1, 2)
+    assert extend_split(old, strata | {"x": ("female",)}, 2, 0)["x"] == 0  # although fold 1 has fewer patients
+    assert extend_split(old, strata | {"x": ("?",)}, 2, 0)["x"] == 1  # of a new stratum: where fewest are
 
 
 def test_what_cannot_be_split():
