@@ -12,7 +12,7 @@ import orjson
 
 from curate.errors import CarpusError
 from curate.files import digest_file
-from curate.manifest.head import TABLES
+from curate.manifest.head import PENDING, TABLES
 
 
 class Journal:
@@ -25,7 +25,7 @@ class Journal:
     def __init__(self, root: Path, version: str, step: Mapping[str, Any]):
         key = hashlib.sha256(orjson.dumps(dict(step), option=orjson.OPT_SORT_KEYS)).hexdigest()[:12]
         self.root = root
-        self.path = root / TABLES / ".pending" / f"{version}-{key}.jsonl"
+        self.path = root / TABLES / PENDING / f"{version}-{key}.jsonl"
 
     def finished(self) -> dict[str, dict[str, Any]]:
         """id -> digests of its files, for every child whose files hold exactly the bytes that were noted."""

@@ -11,7 +11,7 @@ from curate.errors import UsageError
 from curate.files import digest_file, sweep_temporary
 from curate.manifest import Version
 from curate.manifest.commit import writing
-from curate.software import versions_of_libraries
+from curate.software import changed_libraries
 
 
 @dataclass
@@ -62,8 +62,7 @@ def rebuild(
             raise UsageError(out, f"is not inside {version.root}; a copy elsewhere is made by `curate export`")
         base = out.absolute().relative_to(version.root).as_posix()
     result = Rebuilt()
-    then, now = version.entry.get("made_with", {}), versions_of_libraries()
-    result.libraries = {k: (v, now.get(k, "none")) for k, v in then.items() if now.get(k) != v}
+    result.libraries = changed_libraries(version.entry.get("made_with", {}))
     with writing(version.root):
         missing, names = [], []
         wanted = [(row.image, row.labels) if base is None else _named(base, row.id) for row in children]

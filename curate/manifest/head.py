@@ -22,7 +22,7 @@ PENDING = ".pending"
 def _validator():
     import jsonschema  # takes a tenth of a second: only where a head is read
 
-    text = resources.files("curate").joinpath("schema/data_manifest.json").read_text()
+    text = resources.files("curate").joinpath("schema/data_manifest.json").read_text(encoding="utf-8")
     return jsonschema.Draft202012Validator(json.loads(text))
 
 

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from curate.errors import ManifestError, UsageError
+from curate.errors import UsageError
 from curate.files import inside
 from curate.manifest.head import TABLES, find_manifest, read_head
 from curate.manifest.row import SampleRow
@@ -266,10 +266,3 @@ class Manifest:
     def file(self, relative: str) -> Path:
         """The place of a file that a row names; raises ``ManifestError`` when it would leave the data set."""
         return inside(self.root, relative)
-
-
-def require_version(manifest: Manifest, name: str | None) -> Version:
-    """The named version, or the newest, with a manifest that has at least one."""
-    if not manifest.head["versions"]:
-        raise ManifestError(manifest.path, "has no versions")
-    return manifest.version(name)
