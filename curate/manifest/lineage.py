@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from curate.errors import LeakError, ManifestError, UsageError
-from curate.manifest.row import EVALUATION_ONLY, SampleRow
+from curate.errors import LeakError, ManifestError
 from curate.manifest.store import Version
 
 
@@ -81,24 +80,3 @@ def check_trainable(version: Version) -> None:
     for step in version.chain():
         step.own_table(["op"])
     _ = version.fold_of
-
-
-def evaluation_rows(version: Version, fold: int | None) -> tuple[SampleRow, ...]:
-    """The films that a run is scored on: originals of one fold labelled by people, or of the test set for ``None``.
-
-    Raises:
-        UsageError: there is no such fold.
-    """
-    if fold is not None and not 0 <= fold < version.folds:
-        raise UsageError("--fold", f"{fold} does not exist; split {version.split} has folds 0 to {version.folds - 1}")
-    return tuple(r for r in version.samples if r.evaluable and r.fold == fold)
-
-
-def training_rows(version: Version, fold: int) -> tuple[SampleRow, ...]:
-    """What a run that is scored on ``fold`` may train on: labelled samples no ancestor of which is in it or in test."""
-    evaluation_rows(version, fold)
-    return tuple(
-        r
-        for r in version.samples
-        if r.labelled and r.fold is not None and r.fold != fold and EVALUATION_ONLY not in r.tags
-    )

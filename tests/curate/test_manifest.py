@@ -12,8 +12,9 @@ from curate.errors import LeakError, LockedError, ManifestError, UsageError
 from curate.files import digest_bytes, inside
 from curate.manifest import Manifest
 from curate.manifest.commit import commit_version, writing
-from curate.manifest.lineage import ancestors, check_leaks, check_trainable, evaluation_rows, training_rows
+from curate.manifest.lineage import ancestors, check_leaks, check_trainable
 from curate.manifest.table import SCHEMA, to_bytes, to_table
+from train.arms import make_arm
 
 
 def rewrite(version, change, honest=True):
@@ -120,14 +121,15 @@ def test_lineage_goes_down_to_originals(version):
         assert {child.row(r).fold for r in roots} == {row.fold}
     check_leaks(child)
     for fold in range(child.folds):
-        train, held = training_rows(child, fold), evaluation_rows(child, fold)
+        arm = make_arm(child, child, fold)
+        train, held = arm.training, arm.evaluation
         seen = {r for row in train for r in ancestors(child, row.id)}
         assert not seen & {r.id for r in held}
         assert not {child.row(r).group for r in seen} & {r.group for r in held}
         assert all(r.is_original for r in held)
         assert any(not r.is_original for r in train)
     with pytest.raises(UsageError, match="does not exist"):
-        training_rows(child, 7)
+        make_arm(child, child, 7)
 
 
 def forge_parent(rows, parent, fields=("parents", "recipe")):

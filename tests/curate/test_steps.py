@@ -7,8 +7,9 @@ from augment.plan.mosaic import Mosaic
 from augment.plan.rotate import Rotate
 from curate.errors import UsageError
 from curate.manifest import EVALUATION_ONLY, Manifest
-from curate.manifest.lineage import check_leaks, evaluation_rows, training_rows
+from curate.manifest.lineage import check_leaks
 from curate.steps import drop, resplit
+from train.arms import make_arm
 
 
 def test_a_dropped_film_leaves_training_and_stays_for_evaluation(version):
@@ -17,8 +18,9 @@ def test_a_dropped_film_leaves_training_and_stays_for_evaluation(version):
     assert after.parent == "v1"
     assert EVALUATION_ONLY in after.row(victim.id).tags
     for fold in range(version.folds):
-        assert [r.id for r in evaluation_rows(after, fold)] == [r.id for r in evaluation_rows(version, fold)]
-        assert victim.id not in {r.id for r in training_rows(after, fold)}
+        arm = make_arm(after, after, fold)
+        assert [r.id for r in arm.evaluation] == [r.id for r in make_arm(version, version, fold).evaluation]
+        assert victim.id not in {r.id for r in arm.training}
     assert EVALUATION_ONLY not in version.manifest.version("v1").row(victim.id).tags  # v1 is as it was
 
 

@@ -16,7 +16,6 @@ from augment.cli import app as augment  # noqa: E402
 from curate.cli import app as curate  # noqa: E402
 from curate.errors import CarpusError, LeakError, UsageError  # noqa: E402
 from curate.manifest import Manifest  # noqa: E402
-from curate.manifest.lineage import evaluation_rows  # noqa: E402
 from curate.sample.read import SampleReader  # noqa: E402
 from curate.terminal import run  # noqa: E402
 from tests.train.conftest import BONES, painted_set, runs_of  # noqa: E402
@@ -83,8 +82,7 @@ def test_films_are_labelled_marked_and_never_scored_on(more, capsys):
     names = {a.label for a in SampleReader(version).annotations(made[0].id)}
     assert names <= set(BONES)
     # by construction: labelled, original, of a fold, and still no evaluation film of any fold or of test
-    for fold in (*range(version.folds), None):
-        assert not {r.id for r in evaluation_rows(version, fold)} & unlabelled
+    assert not {r.id for r in version.samples if r.evaluable} & unlabelled
     arm = make_arm(version, version, 0, inner=0.4)
     assert {r.id for r in arm.training} & {r.id for r in made}
     assert not {r.id for r in (*arm.evaluation, *arm.inner)} & unlabelled
