@@ -11,6 +11,7 @@ import orjson
 
 from augment.orientation import orientation_of, turned_in
 from augment.plan.base import Planner, Pool, options_of
+from augment.plan.draw import BLOCK
 from augment.select import Selection, select_parents
 from curate.errors import UsageError
 from curate.manifest import SampleRow, Version
@@ -20,6 +21,10 @@ from curate.sample.recipe import Placement, Recipe
 
 MOST = 1_000_000
 """Children of one operator: as many as versions were tried with (docs/reliability.md)."""
+
+LABELS = 2 * BLOCK
+"""Films whose polygons are kept while planning: those that meet in one child. A film's take a fifth of a megabyte, and
+what a planner needs of all of them is a box or some centroids a film."""
 
 
 @dataclass(frozen=True)
@@ -120,7 +125,7 @@ def plan_children(
     jobs: Sequence[Job], source: Version, seed: int, warn: Callable[[str], None] = lambda text: None
 ) -> list[SampleRow]:
     """The rows of several jobs' children; the k-th job without a seed of its own uses ``seed + k``."""
-    reader = SampleReader(source)
+    reader = SampleReader(source, labels=LABELS)
     rows: dict[str, SampleRow] = {}
     for k, job in enumerate(jobs):
         for row in plan_job(job, source, seed + k, reader, warn):

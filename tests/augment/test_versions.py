@@ -14,7 +14,8 @@ import numpy as np
 import orjson
 import pytest
 
-from augment.children import Job
+from augment import children
+from augment.children import Job, plan_children
 from augment.cli import app
 from augment.make import make, make_version
 from augment.plan import PLANNERS
@@ -54,6 +55,23 @@ operators:
   - filter: {n: 2, apply: [CLAHE, clip_limit=3, noise, jpeg]}
   - elastic: {n: 2}
 """
+
+
+def test_planning_keeps_the_polygons_of_few_films(version, monkeypatch):
+    jobs = [Job(Crop(classes=("Ulna",)), 30, Selection(classes=("Ulna",))), Job(CopyPaste(), 30)]
+    planned = plan_children(jobs, version, 0)
+    kept = []
+
+    class Watched(SampleReader):
+        def annotations(self, sample, scale=1.0):
+            found = super().annotations(sample, scale)
+            kept.append(len(self._annotations))
+            return found
+
+    monkeypatch.setattr(children, "SampleReader", Watched)
+    monkeypatch.setattr(children, "LABELS", 3)
+    assert plan_children(jobs, version, 0) == planned
+    assert max(kept) == 3
 
 
 def files_of(root: Path) -> dict[str, str]:
