@@ -6,7 +6,6 @@ overlapping labels both stay.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +15,7 @@ import shapely
 
 from augment.plan.align import Aligner, shared_labels
 from augment.plan.base import Pool, positive
-from augment.plan.draw import Drawn, draw
+from augment.plan.draw import Drawn, draw, in_company, part_of
 from augment.plan.region import wanted_classes
 from curate.errors import UsageError
 from curate.manifest import SampleRow
@@ -73,10 +72,7 @@ class CopyPaste:
         rows = [r for r in pool.rows if (shown[r.id] & wanted if wanted else shown[r.id])]
         if not rows:
             raise UsageError(self.operator, f"no film shows any of {', '.join(sorted(wanted)) or 'the classes'}")
-        members = Counter(r.fold for r in rows)
-        rows = [r for r in rows if members[r.fold] > 1]  # one alone in its fold would leave its share of n unmade
-        if not rows:
-            raise UsageError(self.operator, "needs two films of one fold that show the bones")
+        rows = in_company(rows, part_of(sides_apart=False), self.operator, "that show the bones")
         aligner = Aligner(pool.annotations)
         for drawn in draw(rows, n, DONORS, seed, self.operator):
             below = drawn.parents[0]

@@ -13,8 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from augment.plan.base import Pool, fitted, positive
-from augment.plan.draw import draw
-from curate.errors import UsageError
+from augment.plan.draw import draw_pairs
 from curate.sample.geometry import Box, identity
 from curate.sample.recipe import Placement, Recipe
 
@@ -38,11 +37,8 @@ class CutMix:
         positive("alpha", self.alpha)
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
-        """n pairs; the parents of one share a fold."""
-        part = (lambda r: (r.fold, r.side)) if self.same_side else (lambda r: r.fold)
-        for drawn in draw(pool.rows, n, 2, seed, self.operator, part):
-            if drawn.repeated:
-                raise UsageError(self.operator, f"needs two films; {drawn.parents[0].id} is alone in its fold")
+        """n pairs; the parents of one share a fold, and a side when asked."""
+        for drawn in draw_pairs(pool.rows, n, seed, self.operator, self.same_side):
             below, above = drawn.parents
             size = (below.width, below.height)
             affine, _ = fitted(above, size)

@@ -7,13 +7,17 @@ parents all come from one block. Over n children every film is the first parent 
 from __future__ import annotations
 
 import zlib
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from curate.errors import UsageError
 from curate.manifest import SampleRow
+
+Part = Callable[[SampleRow], Hashable]
+"""What the parents of one child must share."""
 
 BLOCK = 32
 """Films that may meet in one child: random company still, and few enough to stay decoded (4 MiB each at 2048)."""
@@ -39,13 +43,46 @@ class Drawn:
         return int(self.rng.integers(1 << 31))
 
 
+def part_of(sides_apart: bool) -> Part:
+    """The fold, and where sides are kept apart the side as well."""
+    return (lambda row: (row.fold, row.side)) if sides_apart else (lambda row: row.fold)
+
+
+def of_known_side(rows: Sequence[SampleRow]) -> list[SampleRow]:
+    """The films whose side is known: of the others nobody can say that they are kept apart.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = [row for row in rows if row.side is not None]
+    if not known:
+        raise UsageError("--same-side", "no film's side is known")
+    return known
+
+
+def in_company(rows: Sequence[SampleRow], part: Part, operator: str, which: str = "") -> list[SampleRow]:
+    """The films that have another of their part to meet: one alone would leave its share of the children unmade.
+
+    Args:
+        which: said of the films in the error, such as "that show the bones".
+
+    Raises:
+        UsageError: there is none.
+    """
+    members = Counter(map(part, rows))
+    found = [row for row in rows if members[part(row)] > 1]
+    if not found:
+        raise UsageError(operator, f"needs two films of one fold{which and ' '}{which}")
+    return found
+
+
 def draw(
     pool: Sequence[SampleRow],
     n: int,
     per_child: int,
     seed: int,
     operator: str,
-    part: Callable[[SampleRow], Hashable] = lambda row: row.fold,
+    part: Part = lambda row: row.fold,
 ) -> Iterator[Drawn]:
     """Parents for n children.
 
@@ -87,3 +124,16 @@ def draw(
                 company = [others[i] for i in own.choice(len(others), per_child - 1, replace=False)]
             yield Drawn(index, own, (block[first], *company), repeated)
             index += 1
+
+
+def draw_pairs(
+    pool: Sequence[SampleRow], n: int, seed: int, operator: str, same_side: bool
+) -> Iterator[Drawn]:
+    """Two different parents for each of n children, of one fold, and of one known side when asked.
+
+    Raises:
+        UsageError: no two films may meet.
+    """
+    part = part_of(same_side)
+    rows = in_company(of_known_side(pool) if same_side else pool, part, operator, "and one side" if same_side else "")
+    return draw(rows, n, 2, seed, operator, part)

@@ -12,8 +12,7 @@ from typing import ClassVar
 import numpy as np
 
 from augment.plan.base import Pool, fitted, positive
-from augment.plan.draw import draw
-from curate.errors import UsageError
+from augment.plan.draw import draw_pairs
 from curate.sample.geometry import frame
 from curate.sample.recipe import Placement, Recipe
 
@@ -40,11 +39,8 @@ class Mixup:
         positive("alpha", self.alpha)
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
-        """n pairs; the parents of one share a fold."""
-        part = (lambda r: (r.fold, r.side)) if self.same_side else (lambda r: r.fold)
-        for drawn in draw(pool.rows, n, 2, seed, self.operator, part):
-            if drawn.repeated:
-                raise UsageError(self.operator, f"needs two films; {drawn.parents[0].id} is alone in its fold")
+        """n pairs; the parents of one share a fold, and a side when asked."""
+        for drawn in draw_pairs(pool.rows, n, seed, self.operator, self.same_side):
             share = round(float(np.clip(drawn.rng.beta(self.alpha, self.alpha), LEAST, 1 - LEAST)), 6)
             size = (drawn.parents[0].width, drawn.parents[0].height)
             places = []

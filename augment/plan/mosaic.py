@@ -13,7 +13,7 @@ from typing import ClassVar
 import numpy as np
 
 from augment.plan.base import Pool, common_size, positive
-from augment.plan.draw import draw
+from augment.plan.draw import draw, of_known_side, part_of
 from curate.errors import UsageError
 from curate.manifest import SampleRow
 from curate.sample.geometry import Box, compose, scale_affine, translation
@@ -24,7 +24,7 @@ FITS = ("whole", "cropped", "mixed")
 
 @dataclass(frozen=True)
 class Mosaic:
-    """Options of ``augment mosaic``.
+    """Films side by side in rows and columns about a moved centre, each whole or a crop of it.
 
     Attributes:
         rows, columns: of the grid.
@@ -56,18 +56,13 @@ class Mosaic:
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
         """n mosaics; the parents of one share a fold (and a side, when asked)."""
-        candidates = pool.rows
-        if self.same_side:
-            candidates = [r for r in pool.rows if r.side is not None]
-            if not candidates:
-                raise UsageError("--same-side", "no film's side is known")
+        candidates = of_known_side(pool.rows) if self.same_side else pool.rows
         size = (self.size, self.size) if self.size else common_size(candidates)
         cells = self.rows * self.columns
         if min(size) < 2 * max(self.rows, self.columns):
             raise UsageError("--size", f"{size[0]} x {size[1]} has no room for {self.rows} x {self.columns} cells")
-        part = (lambda r: (r.fold, r.side)) if self.same_side else (lambda r: r.fold)
         told = False
-        for drawn in draw(candidates, n, cells, seed, self.operator, part):
+        for drawn in draw(candidates, n, cells, seed, self.operator, part_of(self.same_side)):
             if drawn.repeated and not told:
                 told = True
                 pool.warn(f"a fold has fewer than {cells} films to draw from: films repeat within a mosaic")

@@ -7,7 +7,6 @@ random place of its own film, at native scale. A boundary that leaves one patch 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
@@ -16,7 +15,7 @@ import numpy as np
 
 from augment.plan.align import Aligner
 from augment.plan.base import Pool, common_size, positive
-from augment.plan.draw import Drawn, draw
+from augment.plan.draw import Drawn, draw, in_company, of_known_side, part_of
 from curate.errors import UsageError
 from curate.manifest import SampleRow
 from curate.sample.geometry import Box, translation
@@ -56,17 +55,15 @@ class Ricap:
 
     def plan(self, pool: Pool, n: int, seed: int) -> Iterator[Recipe]:
         """n children; the parents of one share a fold, and a side where sides matter."""
-        rows = pool.rows
+        rows = of_known_side(pool.rows) if self.same_side else pool.rows
         aligner = Aligner(pool.annotations)
         if self.aligned:
             rows = [r for r in rows if len(aligner.places(r.id)) >= 2]
             if not rows:
                 raise UsageError("--aligned", "no film has two labelled classes to align it by")
-        part = (lambda r: (r.fold, r.side)) if self.aligned or self.same_side else (lambda r: r.fold)
-        members = Counter(map(part, rows))
-        rows = [r for r in rows if members[part(r)] > 1]
-        if not rows:
-            raise UsageError(self.operator, "needs two films of one fold (and one side, where sides are kept apart)")
+        sides_apart = self.aligned or self.same_side
+        part = part_of(sides_apart)
+        rows = in_company(rows, part, self.operator, "and one side" if sides_apart else "")
         size = (self.size, self.size) if self.size else common_size(rows)
         told = False
         for drawn in draw(rows, n, 4, seed, self.operator, part):

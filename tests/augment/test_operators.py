@@ -1,5 +1,7 @@
 """What each operator promises beyond exactness: its options, its choice of parents, and what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import shapely
@@ -46,9 +48,11 @@ def test_parents_share_a_fold_and_the_same_seed_plans_the_same(name):
                                      Mixup(same_side=True), Ricap(aligned=True)])
 def test_same_side_keeps_left_and_right_apart(planner):
     world = world_of(1, films=24)
+    world.rows = [replace(r, side=None) if k % 5 == 0 else r for k, r in enumerate(world.rows)]
     sides = {r.id: r.side for r in world.rows}
     for recipe in planner.plan(world.pool(), 20, 0):
         assert len({sides[p] for p in recipe.parents}) == 1
+        assert getattr(planner, "aligned", False) or sides[recipe.parents[0]]  # what is no hand can be aligned too
 
 
 def test_a_crop_holds_its_bones_whole_and_keeps_every_other_inside():
@@ -318,6 +322,7 @@ def test_options_that_cannot_be_meant_are_refused(make, fault):
         (CopyPaste(classes=("Hamate",)), "no film shows any of Hamate"),
         (FingerRotate(finger=("ring",)), "metacarpal and phalanges"),
         (Mosaic(same_side=True), "side is known"),
+        (Mixup(same_side=True), "side is known"),
         (Rotate(match="test"), "no film selected shows where its fingers point"),
         (Mosaic(size=2), "no room"),
     ],
@@ -333,5 +338,5 @@ def test_a_pool_that_has_not_what_is_needed_is_refused(planner, fault):
 @pytest.mark.parametrize("planner", [CutMix(), Mixup()])
 def test_a_film_alone_in_its_fold_has_no_partner(planner):
     world = world_of(0, films=1)
-    with pytest.raises(UsageError, match="alone in its fold"):
+    with pytest.raises(UsageError, match="two films of one fold"):
         list(planner.plan(world.pool(), 1, 0))
