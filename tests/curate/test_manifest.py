@@ -1,6 +1,7 @@
 """Head, tables, commit, lineage: a version never changes, and only the head names anything."""
 
 import pickle
+from dataclasses import replace
 
 import pyarrow.parquet as pq
 import pytest
@@ -11,7 +12,7 @@ from augment.plan.mosaic import Mosaic
 from curate.errors import LeakError, LockedError, ManifestError, UsageError
 from curate.files import digest_bytes, inside
 from curate.manifest import Manifest
-from curate.manifest.commit import commit_version, writing
+from curate.manifest.commit import commit_version, version_digest, writing
 from curate.manifest.lineage import ancestors, check_leaks, check_trainable
 from curate.manifest.table import SCHEMA, to_bytes, to_table
 from train.arms import make_arm
@@ -65,6 +66,22 @@ def test_versions_never_change(version):
         commit_version(version.root, name="v1", parent=version, step={"name": "x"})
     with pytest.raises(UsageError, match="there are: v1"):
         version.manifest.version("v9")
+
+
+def test_a_digest_tells_all_that_a_version_is(version):
+    def digest(put=version.samples, drop=(), **head):
+        told = {"parent": "sha256:0", "step": {"name": "x"}, "classes": ("a", "b"), "split": "sha256:1"} | head
+        return version_digest(told["parent"], told["step"], told["classes"], told["split"], to_table(put, drop))
+
+    first, *rest = version.samples
+    others = [
+        digest(parent=None), digest(step={"name": "x", "n": 1}), digest(classes=("b", "a")), digest(split="sha256:2"),
+        digest(rest), digest(drop=("gone",)), digest(drop=("gone too",)), digest([first.with_tags("ring"), *rest]),
+        digest([replace(first, group="another"), *rest]), digest([replace(first, digest="sha256:3"), *rest]),
+        digest([replace(first, id="0/renamed"), *rest]),
+    ]  # fmt: skip
+    assert len({digest(), *others}) == 1 + len(others)
+    assert digest(step={"name": "x", "virtual": True}) == digest(reversed(version.samples)) == digest()
 
 
 def test_the_lock_names_its_holder_and_is_freed_by_an_error(version):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import zlib
 from pathlib import Path
@@ -11,6 +12,8 @@ import numpy as np
 import orjson
 import pytest
 
+from augment.make import make_version
+from augment.plan.mosaic import Mosaic
 from curate.manifest.head import NAME
 from tests.faults.layer import Disk, under
 from tests.faults.small import COMMANDS, WRITING, Around, Command, contents, settled, sound
@@ -69,3 +72,28 @@ def test_every_operation_fails_in_turn(name: str, fault: int, tmp_path: Path) ->
     around = Around.of(COMMANDS[name], tmp_path)
     for k in range(around.operations):
         fail_at(COMMANDS[name], tmp_path, around, k, fault)
+
+
+def test_every_file_is_on_the_disk_before_the_version_has_its_name(version, monkeypatch) -> None:
+    synced, named = set(), []
+    sync, rename = os.fsync, os.replace
+
+    def note_sync(handle: int) -> None:
+        sync(handle)
+        synced.add(os.fstat(handle).st_ino)
+
+    def note_rename(source, target) -> None:
+        rename(source, target)
+        if os.path.basename(target) == NAME:
+            named.append(set(synced))
+
+    monkeypatch.setattr(os, "fsync", note_sync)
+    monkeypatch.setattr(os, "replace", note_rename)
+    child = make_version(version.manifest, Mosaic(), 3).version
+    made = [r for r in child.samples if not r.is_original]
+    files = [child.entry["table"]["file"], *(r.image for r in made), *(r.labels for r in made), NAME]
+    assert len(made) == 3
+    (at_naming,) = named
+    for name in files:  # a renamed file keeps its number, and so does the head's own temporary file
+        assert (child.root / name).stat().st_ino in at_naming, name
+        assert (child.root / name).parent.stat().st_ino in at_naming or name == NAME
