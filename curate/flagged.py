@@ -32,6 +32,7 @@ class Raised:
         id: of the sample. flag: as the detector gave it. detector: the detector's version then.
         decision: the one that stands, ``None`` while nobody has decided. stale: a decision on an older answer (of
         other bytes, other labels or another version of the detector), which does not count.
+        partner: path of the film that a (near-)duplicate was told to be a copy of.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Raised:
     detector: int
     decision: Decision | None = None
     stale: Decision | None = None
+    partner: str | None = None
 
     @property
     def outcome(self) -> str:
@@ -86,7 +88,9 @@ def _raised(version: Version, judged: list[tuple[SampleRow, FilmFlags]]) -> list
         for flag in result.flags:
             if flag.flagged:
                 detector = result.kept.get(kept_as.get(flag.name, flag.name), {}).get("version", 0)
-                found.append(Raised(row.id, flag, detector, *decisions.on(row.id, flag.name, row.digest, detector)))
+                said = decisions.on(row.id, flag.name, row.digest, detector)
+                partner = result.measures.get(f"{flag.name.replace('-', '_')}_of")
+                found.append(Raised(row.id, flag, detector, *said, partner))
     return found
 
 

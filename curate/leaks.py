@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +12,10 @@ from curate.manifest import SampleRow, Version
 from curate.manifest.commit import fold_label
 from curate.review.decisions import REJECTED
 
-FLAGS = ("duplicate", "near-duplicate")
-
 
 @dataclass(frozen=True)
 class Twins:
-    """Two originals of different patients, on different sides.
+    """Two originals of different patients that look like one exposure.
 
     Attributes:
         a, b: ids. folds: of each, as people read them. why: what says that they are one exposure.
@@ -28,8 +26,34 @@ class Twins:
     folds: tuple[str, str]
     why: str
 
+    def __str__(self) -> str:
+        (a, b), (one, two) = (self.a, self.b), self.folds
+        where = f"both in fold {one}" if one == two else f"in folds {one} and {two}"
+        return f"{b} and {a} hold {self.why} under two patients, {where}"
+
     def to_dict(self) -> dict[str, Any]:
         return dict(vars(self))
+
+
+def twin_lines(twins: Sequence[Twins], most: int = 20) -> list[str]:
+    """The first of them by name, how many more there are, and the way out; nothing where there are none."""
+    more = [f"{len(twins) - most} more such films"] if len(twins) > most else []
+    way = "`curate flag-outliers`, then `curate drop --flag duplicate --also-evaluation`, keep one of each"
+    return [*map(str, twins[:most]), *more, way] if twins else []
+
+
+def _twins(version: Version, a: str, b: str, why: str) -> Twins:
+    one, two = (fold_label(version.fold_of[version.by_id[name].group]) for name in (a, b))
+    return Twins(a, b, (one, two), why)
+
+
+def _same_pixels(version: Version) -> Iterator[list[SampleRow]]:
+    """Originals that hold the same pixels, in the order of the table, for each such set."""
+    by_pixels: dict[str, list[SampleRow]] = defaultdict(list)
+    for row in version.samples:
+        if row.is_original and row.pixels is not None:
+            by_pixels[row.pixels].append(row)
+    return (same for same in by_pixels.values() if len(same) > 1)
 
 
 def twins_apart(version: Version) -> list[Twins]:
@@ -38,25 +62,27 @@ def twins_apart(version: Version) -> list[Twins]:
     The same pixels are seen without any flag; near-duplicates only after ``curate flag-outliers``, and not where a
     person rejected the flag. A suspicion, not a proof: it stops nothing by itself.
     """
-    films = [r for r in version.samples if r.is_original]
     pairs: dict[tuple[str, str], str] = {}
-    by_pixels: dict[str, list[SampleRow]] = defaultdict(list)
-    for row in films:
-        if row.pixels is not None:
-            by_pixels[row.pixels].append(row)
-    for same in by_pixels.values():
-        for other in same[1:]:
-            pairs[same[0].id, other.id] = "the same pixels"
-    by_image = {r.image: r for r in films}
+    for first, *others in _same_pixels(version):
+        pairs.update(((first.id, other.id), "the same pixels") for other in others)
+    by_image = {row.image: row.id for row in version.samples if row.is_original}
     for one in raised_flags(version):
-        if one.flag.name in FLAGS and one.outcome != REJECTED:
-            for word in re.split(r"\s", one.flag.why):
-                other = by_image.get(word.rstrip(".,;"))
-                if other is not None and other.id != one.id:
-                    pairs.setdefault((other.id, one.id), one.flag.why)
+        other = by_image.get(one.partner)
+        if other not in (None, one.id) and one.outcome != REJECTED:
+            pairs.setdefault((other, one.id), one.flag.why)
+    twins = (_twins(version, a, b, why) for (a, b), why in sorted(pairs.items()))
+    return [two for two in twins if two.folds[0] != two.folds[1]]
+
+
+def twins_among(version: Version, new: Collection[str]) -> list[Twins]:
+    """Patients who came by the films ``new`` (ids) to the same pixels as another: of each the first such film, beside
+    that of the patient who had them before, else of the first of the new ones."""
     found = []
-    for (a, b), why in sorted(pairs.items()):
-        one, two = version.fold_of[version.by_id[a].group], version.fold_of[version.by_id[b].group]
-        if one != two:
-            found.append(Twins(a, b, (fold_label(one), fold_label(two)), why))
+    for same in _same_pixels(version):
+        films = sorted(same, key=lambda row: row.id in new)
+        of: dict[str, SampleRow] = {}
+        for row in films:
+            of.setdefault(row.group, row)
+        first, *others = of.values()
+        found += [_twins(version, first.id, row.id, "the same pixels") for row in others if row.id in new]
     return found

@@ -9,11 +9,14 @@ from curate.manifest import Version
 BOX = (20.0, 30.0, 60.0, 80.0)
 
 
-def put_flags(version: Version, names: dict[str, list[str]], detector: int = 1, why: str = "Seen & said.") -> None:
+def put_flags(
+    version: Version, names: dict[str, list[str]], detector: int = 1, why: str = "Seen & said.", of: str | None = None
+) -> None:
     """Store flags, the first film's with the highest score.
 
     Args:
         names: flag -> ids of the films on which it is raised. detector: version that is said to have raised them.
+        of: path of the film that a near-duplicate is said to be a copy of.
     """
     results = []
     for row in version.samples:
@@ -22,5 +25,6 @@ def put_flags(version: Version, names: dict[str, list[str]], detector: int = 1, 
             if row.id in films
         ]  # fmt: skip
         kept = {name: {"version": detector, "found": None} for name in names}
-        results.append(FilmFlags(row.id, row.image, f"{row.digest} {row.file} {row.label_file}", flags, {}, kept))
+        measures = {} if of is None else {"near_duplicate_of": of}
+        results.append(FilmFlags(row.id, row.image, f"{row.digest} {row.file} {row.label_file}", flags, measures, kept))
     save_flags(version.root, results)

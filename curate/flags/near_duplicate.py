@@ -1,99 +1,48 @@
-"""``near-duplicate``: the same exposure saved again, shifted, cropped, scaled or turned.
+"""``near-duplicate``: the same exposure saved again, shifted, cropped, scaled, turned, mirrored or inverted.
 
-Each film is kept as some eighty local features (SIFT, Lowe 2004; rootSIFT, Arandjelovic 2012) of 128 sign bits.
-Films that share
-features in one similarity transform (RANSAC) are read again and laid over each other; the verdict is the
-correlation of their
-fine structure where they overlap. The other hand, or the same hand from another angle, does not correlate.
+Films that share local features (``signs``, ``lookup``) in one similarity transform (RANSAC, Fischler and Bolles 1981)
+are read again and laid over each other; the verdict is the correlation of their fine structure where they overlap. The
+other hand, mirrored or not, or the same hand from another angle, does not correlate.
 """
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Sequence
-from functools import lru_cache
 
 import cv2
 import numpy as np
 
 from curate.flags.detector import PIXELS, SetDetector
 from curate.flags.film import Film
+from curate.flags.lookup import pairs
 from curate.flags.result import Finding
+from curate.flags.signs import INVERTED, MIRRORED, at_side, bits_of, changed, features, measure
 
-SIDE = 320
-"""Longest side at which features are found and films compared."""
+CLOSE = 72
+"""Sum of 128 signs times signs (128: the same, 0: unrelated) from which on two features match: 28 bits differ."""
 
-FEATURES = 96
-CLOSE = 84
-"""Sum of 128 signs times signs (128: the same, 0: unrelated) from which on two features match: 22 bits differ."""
-
-VOTES = 9
-"""Matching features from which on two films are laid over each other."""
+VOTES = 8
+"""Features that agree on one similarity transform from which on two films are laid over each other."""
 
 HALF = 0.72
 """Correlation of fine structure at which the score is 0.5; the same exposure reaches 0.85, unrelated or retaken
 films stay under 0.6."""
 
 
-def _at_side(gray: np.ndarray) -> np.ndarray:
-    scale = SIDE / max(gray.shape)
-    size = (max(8, round(gray.shape[1] * scale)), max(8, round(gray.shape[0] * scale)))
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+def _spread(bits: np.ndarray) -> np.ndarray:
+    """(n, 128) float32 of -1 and 1."""
+    return np.unpackbits(bits, axis=1).astype(np.float32) * 2 - 1
 
 
-@lru_cache(maxsize=1)
-def _projection() -> np.ndarray:
-    return np.random.default_rng(29).normal(size=(128, 128)).astype(np.float32)
-
-
-def measure(film: Film) -> str:
-    """The features as text: 16 bytes of signs, then x and y in eighths of a pixel at ``SIDE``, for each; then
-    base64."""
-    gray = cv2.createCLAHE(3.0, (6, 6)).apply(_at_side(film.small))
-    points, descriptors = cv2.SIFT_create(nfeatures=FEATURES, contrastThreshold=0.02).detectAndCompute(gray, None)
-    if descriptors is None:
-        return ""
-    root = np.sqrt(descriptors / np.maximum(descriptors.sum(1, keepdims=True), 1e-6))[:FEATURES]
-    signs = np.packbits((root - root.mean(1, keepdims=True)) @ _projection() > 0, axis=1)
-    places = np.array([p.pt for p in points[:FEATURES]], np.float32)
-    places = np.round(places * 8).astype("<i2").view(np.uint8).reshape(len(signs), 4)
-    return base64.b64encode(np.hstack([signs, places]).tobytes()).decode()
-
-
-def _features(measure_: str) -> tuple[np.ndarray, np.ndarray]:
-    """(n, 128) float32 of -1 and 1, and (n, 2) places in pixels at ``SIDE``."""
-    rows = np.frombuffer(base64.b64decode(measure_), np.uint8).reshape(-1, 20)
-    signs = np.unpackbits(rows[:, :16].copy(), axis=1).astype(np.float32) * 2 - 1
-    return signs, rows[:, 16:].copy().view("<i2").astype(np.float32) / 8
-
-
-def _candidates(signs: list[np.ndarray]) -> list[tuple[int, int]]:
-    """Pairs of films (later, earlier) with at least ``VOTES`` matching features, at most four partners a film."""
-    ends = np.cumsum([len(s) for s in signs])
-    starts = ends - [len(s) for s in signs]
-    table = np.concatenate(signs) if len(signs) else np.zeros((0, 128), np.float32)
-    pairs = []
-    for k in range(1, len(signs)):
-        if not len(signs[k]) or not starts[k]:
-            continue
-        close = signs[k] @ table[: starts[k]].T >= CLOSE
-        votes = np.array(
-            [close[:, a:b].any(1).sum() if b > a else 0 for a, b in zip(starts[:k], ends[:k], strict=True)]
-        )
-        best = np.argsort(-votes, kind="stable")[:4]
-        pairs += [(k, int(j)) for j in best if votes[j] >= VOTES]
-    return pairs
-
-
-def _similarity(a, b) -> np.ndarray | None:
-    """2x3 similarity from film a's frame to film b's, of their matching features; ``None`` without agreement."""
-    (signs_a, at_a), (signs_b, at_b) = a, b
-    product = signs_a @ signs_b.T
-    one, two = np.nonzero((product >= CLOSE) & (product >= product.max(1, keepdims=True)))
-    if len(one) < VOTES:
+def _similarity(one: tuple[np.ndarray, np.ndarray], two: tuple[np.ndarray, np.ndarray]) -> np.ndarray | None:
+    """2x3 similarity from one film's frame to the other's, of their matching features; ``None`` without agreement."""
+    (bits_a, at_a), (bits_b, at_b) = one, two
+    product = _spread(bits_a) @ _spread(bits_b).T
+    a, b = np.nonzero((product >= CLOSE) & (product >= product.max(1, keepdims=True)))
+    if len(a) < VOTES:
         return None
     cv2.setRNGSeed(0)
-    matrix, inliers = cv2.estimateAffinePartial2D(at_a[one], at_b[two], ransacReprojThreshold=3.0, maxIters=1000)
+    matrix, inliers = cv2.estimateAffinePartial2D(at_a[a], at_b[b], ransacReprojThreshold=3.0, maxIters=1000)
     if matrix is None or inliers.sum() < VOTES or not 0.2 < np.hypot(*matrix[:, 0]) < 5:
         return None
     return matrix
@@ -156,43 +105,69 @@ def _score(value: float) -> float:
     return float(1 / (1 + np.exp(-(value - HALF) * 14)))
 
 
+def _laid_over(later: np.ndarray, earlier: np.ndarray, way: int, matrix: np.ndarray) -> float:
+    """Correlation of two films, the later one changed back. Of an inverted pair it is not known which is the negative,
+    and only bright parts count as body: the better of both."""
+    later = changed(later, way)
+    value = correlation(later, earlier, matrix)
+    return max(value, correlation(255 - later, 255 - earlier, matrix)) if way & INVERTED else value
+
+
+def _words(way: int, matrix: np.ndarray) -> str:
+    """What was done to a copy: the axis of a mirrored one is that of the flip that leaves the least turn."""
+    turn = abs(np.degrees(np.arctan2(matrix[1, 0], matrix[0, 0])))
+    axis = "left to right" if turn < 45 else "upside down" if turn > 135 else "and turned"
+    said = [f"mirrored ({axis})"] if way & MIRRORED else []
+    return " and ".join([*said, "inverted"] if way & INVERTED else said)
+
+
 def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
     """For each film, the earlier film that it matches best; the first of those alike keeps a score under the
     threshold."""
-    features = [_features(m) for m in measures]
-    best: list[tuple[float, int] | None] = [None] * len(films)
-    named: dict[int, int] = {}
+    seen = [features(m) for m in measures]
+    best: dict[int, tuple[float, int, str]] = {}
     recent: dict[int, np.ndarray] = {}
 
     def small(k: int) -> np.ndarray:
         if k not in recent:
             if len(recent) > 64:
                 recent.pop(next(iter(recent)))
-            recent[k] = _at_side(films[k].small)
+            recent[k] = at_side(films[k].small)
             films[k].close()
         return recent[k]
 
-    for later, earlier in _candidates([f[0] for f in features]):
-        matrix = _similarity(features[later], features[earlier])
+    for later, earlier, way in pairs([bits for bits, _ in seen]):
+        bits, at = seen[later]
+        if way & MIRRORED:
+            at = np.array([small(later).shape[1] - 1, 0], np.float32) + at * np.array([-1, 1], np.float32)
+        matrix = _similarity((bits_of(bits, way), at), seen[earlier])
         if matrix is None:
             continue
-        value = correlation(small(later), small(earlier), matrix)
-        if best[later] is None or value > best[later][0]:
-            best[later] = (value, earlier)
+        value = _laid_over(small(later), small(earlier), way, matrix)
+        if later not in best or value > best[later][0]:
+            best[later] = (value, earlier, _words(way, matrix))
+    return _findings(films, best)
+
+
+def _findings(films: Sequence[Film], best: dict[int, tuple[float, int, str]]) -> list[Finding]:
+    copies = {k: found for k, found in best.items() if _score(found[0]) >= DETECTOR.threshold}
+    named: dict[int, int] = {}
+    for k in sorted(copies):
+        named.setdefault(copies[k][1], k)
     findings = []
-    for k, found in enumerate(best):
-        if found is not None and _score(found[0]) >= DETECTOR.threshold:
-            named.setdefault(found[1], k)
-    for k, found in enumerate(best):
-        if found is not None and _score(found[0]) >= DETECTOR.threshold:
-            why = f"Laid over {films[found[1]].image}, its fine structure correlates by {found[0]:.2f}."
-            partner = {"near_duplicate_of": films[found[1]].image, "near_duplicate_correlation": round(found[0], 3)}
-            findings.append(Finding(_score(found[0]), why, None, partner))
+    for k in range(len(films)):
+        value, partner, how = best.get(k, (-1.0, k, ""))
+        name = films[partner].image
+        if k in copies:
+            how = f"{'An' if how.startswith('i') else 'A'} {how} copy" if how else "A copy"
+            why = f"{how} of {name}: laid over it, its fine structure correlates by {value:.2f}."
+            told = {"near_duplicate_of": name, "near_duplicate_correlation": round(value, 3)}
+            findings.append(Finding(_score(value), why, None, told))
         elif k in named:
             findings.append(Finding(0.4, f"{films[named[k]].image} is the same exposure; this one comes first."))
         else:
-            findings.append(Finding(_score(found[0]) if found else 0.0, "No earlier film is the same exposure."))
+            findings.append(Finding(_score(value), "No earlier film is the same exposure."))
     return findings
 
 
-DETECTOR = SetDetector("near-duplicate", 2, 0.5, PIXELS, measure, judge, dear=True)
+DETECTOR = SetDetector("near-duplicate", 3, 0.5, PIXELS, measure, judge, dear=True)

@@ -74,14 +74,13 @@ class _Twins:
                 self.first.setdefault(row.pixels, row.id)
 
     def partner(self, one: Raised) -> str | None:
-        """The other film: that with the same pixels, or the one whose path the flag's sentence names."""
+        """The other film: that with the same pixels, or the one that the detector named."""
         if one.flag.name not in PAIRED:
             return None
         same = self.first.get(self.by_id[one.id].pixels or "")
         if one.flag.name == "duplicate" and same not in (None, one.id):
             return same
-        named = [path for path in self.by_image if path in one.flag.why and self.by_image[path] != one.id]
-        return self.by_image[max(named, key=len)] if named else None
+        return self.by_image.get(one.partner)
 
 
 def refreshed(items: Sequence[Item], decisions: Decisions) -> list[Item]:

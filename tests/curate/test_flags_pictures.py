@@ -8,7 +8,7 @@ import pytest
 
 from benchmarks.flags import metal
 from curate.errors import CarpusError
-from curate.flags import Film, films_from_folder, run_detectors
+from curate.flags import Film, films_from_folder, lookup, run_detectors, signs
 from curate.flags.arrays import load_weights
 from curate.flags.heads import CELL, CELLS, WHOLE, WIDTH, features, prepare, say
 from curate.flags.near_duplicate import correlation
@@ -108,11 +108,60 @@ def test_near_duplicates_are_found(hand, tmp_path, how):
     assert second.measures["near_duplicate_of"] == "a.png"
 
 
-def test_other_films_and_the_mirrored_hand_are_no_near_duplicates(real_data, hand, tmp_path):
-    for k, path in enumerate(sorted((real_data / "hands29/DCM").rglob("*.png"))):
-        cv2.imwrite(str(tmp_path / f"{k}.png"), cv2.resize(read(path), (1024, 1024), interpolation=cv2.INTER_AREA))
-    cv2.imwrite(str(tmp_path / "mirrored.png"), cv2.flip(hand, 1))
-    assert not any(r.flagged for r in run_detectors(films_from_folder(tmp_path), ["near-duplicate"]))
+MIRRORED = {
+    "mirrored": (lambda film: film[:, ::-1], "A mirrored (left to right) copy of a.png: "),
+    "upside down": (lambda film: film[::-1], "A mirrored (upside down) copy of a.png: "),
+    "inverted": (lambda film: 255 - film, "An inverted copy of a.png: "),
+    "mirrored crop": (lambda film: film[100:1800, 1900:200:-1], "A mirrored (left to right) copy of a.png: "),
+    "inverted half": (lambda film: cv2.resize(255 - film, None, fx=0.5, fy=0.5), "An inverted copy of a.png: "),
+    "all at once": (
+        lambda film: 255 - cv2.rotate(film[:1800:2, 1900:200:-2], cv2.ROTATE_90_CLOCKWISE),
+        "A mirrored (and turned) and inverted copy of a.png: ",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", MIRRORED)
+def test_mirrored_and_inverted_copies_are_found_and_said_to_be_so(hand, how):
+    change, said = MIRRORED[how]
+    copy = np.ascontiguousarray(change(hand))
+    films = [Film(n, n, digest=n, pixels=lambda p=p: p) for n, p in (("a.png", hand), ("b.png", copy))]
+    first, second = run_detectors(films, ["near-duplicate"])
+    assert (first.flagged, second.flagged) == ((), ("near-duplicate",))
+    assert second.flag("near-duplicate").why.startswith(said)
+
+
+@pytest.mark.parametrize("way", [1, 2, 3])
+def test_signs_of_a_changed_film_are_a_films_signs_in_another_order(hand, way):
+    before, after = (
+        signs.features(signs.measure(Film("x", "x", pixels=lambda p=p: p))) for p in (hand, signs.changed(hand, way))
+    )
+    apart = np.unpackbits(signs.bits_of(before[0], way)[:, None] ^ after[0][None], axis=2).sum(2)
+    assert np.median(apart.min(1)) <= 8
+    assert np.median(np.unpackbits(before[0][:, None] ^ after[0][None], axis=2).sum(2).min(1)) > 20
+    assert np.array_equal(signs.bits_of(signs.bits_of(before[0], way), way), before[0])
+
+
+def test_films_that_share_features_are_looked_up():
+    rng = np.random.default_rng(0)
+    films = [rng.integers(0, 256, (60, 16), np.uint8) for _ in range(30)]
+    films[20] = signs.bits_of(films[4], 1)
+    films[20][:, :9] ^= 1  # nine bits are others, and of the eight tables three still meet
+    films[7] = films[7][:0]
+    found = list(lookup.pairs(films))
+    assert next((earlier, way) for later, earlier, way in found if later == 20) == (4, 1)
+    assert len(found) < 30 * lookup.PARTNERS
+    assert all(earlier < later and 7 not in (earlier, later) for later, earlier, _ in found)
+    assert list(lookup.pairs([])) == list(lookup.pairs(films[:1])) == []
+
+
+def test_neither_other_films_nor_the_other_hand_are_near_duplicates(real_data):
+    films = [cv2.resize(read(p), (640, 640)) for p in sorted((real_data / "hands29/DCM").rglob("*.png"))]
+    for name in ("IMG0000284", "IMG0000307", "IMG0000692"):  # both hands of one patient
+        both = read(real_data / f"radiographs/images/{name}.jpg")
+        films += [both[:, : both.shape[1] // 2], both[:, both.shape[1] // 2 :]]
+    films = [Film(str(k), str(k), digest=str(k), pixels=lambda f=f: f) for k, f in enumerate(films)]
+    assert not any(r.flagged for r in run_detectors(films, ["near-duplicate"]))
 
 
 def test_correlation_of_a_film_with_itself_and_with_noise(hand):

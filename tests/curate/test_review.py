@@ -139,7 +139,7 @@ def test_items_come_by_flag_and_score_and_decisions_stay_with_them(version, film
 
 def test_a_pair_knows_its_other_film(version):
     first, *_, last = version.samples
-    put_flags(version, {"near-duplicate": [last.id]}, why=f"Laid over {first.image}, it correlates by 0.97.")
+    put_flags(version, {"near-duplicate": [last.id]}, of=first.image)
     (item,) = review_items(version)
     assert item.partner == first.id
     assert [(t.a, t.b) for t in twins_apart(version)] == [(first.id, last.id)]
@@ -148,7 +148,7 @@ def test_a_pair_knows_its_other_film(version):
 
 
 def test_a_pair_whose_other_film_nobody_names_stands_alone(version, films):
-    put_flags(version, {"near-duplicate": films[7:8]}, why="Laid over something else.")
+    put_flags(version, {"near-duplicate": films[7:8]}, of="something/else.png")
     assert [i.partner for i in review_items(version, ["near-duplicate"])] == [None]
 
 

@@ -32,8 +32,8 @@ def nasty(tmp_path):
         write_png(tmp_path / "set" / "DCM" / f"ID{k}" / f"{name}.png", rng.integers(0, 255, (64, 80), np.uint8))
     version = ingest(tmp_path / "set", classes=("Radius",)).version
     ids = [row.id for row in version.samples]
-    pair = f"<i>Laid</i> over {version.samples[0].image}, it correlates."
-    put_flags(version, {"jewellery": ids, "near-duplicate": ids[-1:]}, why=pair)
+    first = version.samples[0].image
+    put_flags(version, {"jewellery": ids, "near-duplicate": ids[-1:]}, why=f"A <i>copy</i> of {first}.", of=first)
     return version
 
 
