@@ -70,6 +70,7 @@ def init(
         workers: processes.
     """
     from curate.ingest import few_lines, ingest
+    from curate.leaks import twin_lines
     from curate.terminal import counted, print_json, progress, say, warn
 
     done = ingest(
@@ -80,7 +81,8 @@ def init(
     if json:
         refused = [error.to_dict() for error in done.refused]
         facts = {"version": version.name, "digest": version.digest, "n": len(version)}
-        print_json({**facts, "refused": refused, "repaired": list(done.repairs)})
+        twins = [two.to_dict() for two in done.twins]
+        print_json({**facts, "refused": refused, "repaired": list(done.repairs), "twins": twins})
     else:
         unlabelled = sum(row.labels is None for row in version.samples)
         without = f", {unlabelled} without labels" if unlabelled else ""
@@ -89,7 +91,7 @@ def init(
         say(f"v1: {what}; split {version.split}: {counted(version.folds, 'fold')}")
         if patients == 1:
             warn("with one patient nothing can be compared: no film is left to train on beside the evaluated ones")
-        for text in few_lines(done.repairs):
+        for text in (*twin_lines(done.twins), *few_lines(done.repairs)):
             warn(text)
         for error in done.refused:
             print(f"refused: {error}", file=sys.stderr)

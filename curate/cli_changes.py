@@ -42,6 +42,7 @@ def add(
     from curate.films import Source as Films
     from curate.ingest import add as work
     from curate.ingest import few_lines
+    from curate.leaks import twin_lines
     from curate.manifest import Manifest
     from curate.terminal import counted, print_json, progress, say, warn
 
@@ -51,11 +52,12 @@ def add(
     version = done.version
     if json:
         refused = [error.to_dict() for error in done.refused]
-        print_json({"version": version.name, "digest": version.digest, "n": len(version), "refused": refused})
+        facts = {"version": version.name, "digest": version.digest, "n": len(version)}
+        print_json({**facts, "refused": refused, "twins": [two.to_dict() for two in done.twins]})
     else:
         films_added = counted(version.step["films"], "film")
         say(f"{version.name}: {films_added} added to {version.parent}; split {version.split}")
-        for text in few_lines(done.repairs):
+        for text in (*twin_lines(done.twins), *few_lines(done.repairs)):
             warn(text)
         for error in done.refused:
             print(f"refused: {error}", file=sys.stderr)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from curate.errors import CarpusError, ManifestError, UsageError
-from curate.films import Source, looks_like_hands, read_films
+from curate.films import Films, Source, looks_like_hands, read_films
+from curate.leaks import Twins, twins_among
 from curate.manifest.commit import commit_version, next_split_name, writing
 from curate.manifest.head import NAME
 from curate.manifest.splits import default_folds, extend_split, make_split
@@ -23,11 +24,13 @@ class Ingested:
 
     Attributes:
         version: v1. refused: path and fault of each file that could not enter. repairs: sentences by label file.
+        twins: each new film with the pixels of another patient's.
     """
 
     version: Version
     refused: tuple[CarpusError, ...]
     repairs: tuple[str, ...]
+    twins: tuple[Twins, ...]
 
 
 def ingest(
@@ -87,7 +90,12 @@ def ingest(
             dataset=name,
             refused=films.refusals(),
         )
-    return Ingested(version, tuple(films.refused), (*notes, *films.repairs))
+    return _ingested(version, films, notes)
+
+
+def _ingested(version: Version, films: Films, notes: tuple[str, ...]) -> Ingested:
+    twins = twins_among(version, {row.id for row in films.rows})
+    return Ingested(version, tuple(films.refused), (*notes, *films.repairs), tuple(twins))
 
 
 def few_lines(repairs: Sequence[str], most: int = 6) -> list[str]:
@@ -152,4 +160,4 @@ def add(
             new_split=split,
             refused=films.refusals(),
         )
-    return Ingested(version, tuple(films.refused), (*notes, *films.repairs))
+    return _ingested(version, films, notes)

@@ -13,6 +13,7 @@ from shapely.geometry import box
 from augment.make import make_version
 from augment.plan.mosaic import Mosaic
 from augment.rebuild import rebuild
+from curate.cli import app
 from curate.diff import diff_versions
 from curate.diff.page import diff_page
 from curate.diff.polygons import changes
@@ -34,6 +35,7 @@ from curate.notes import note, tag
 from curate.sample.annotation import Annotation
 from curate.sample.read import SampleReader
 from curate.steps import drop, resplit
+from curate.terminal import run
 from curate.verify import verify_manifest
 from tests.faults.small import write_films
 
@@ -336,9 +338,8 @@ def test_twins_on_two_sides_are_told(v1, tmp_path):
     a = next(r for r in v1.samples if folds[r.group] == 0)
     b = next(r for r in v1.samples if folds[r.group] == 1)
     assert twins_apart(v1) == []
-    why = f"Laid over {a.image}, its fine structure correlates by 0.97."
-    flag = Flag("near-duplicate", 0.98, 0.5, None, why)
-    save_flags(v1.root, [FilmFlags(b.id, b.image, b.digest, [flag], {}, {})])
+    flag = Flag("near-duplicate", 0.98, 0.5, None, "A copy of another film.")
+    save_flags(v1.root, [FilmFlags(b.id, b.image, b.digest, [flag], {"near_duplicate_of": a.image}, {})])
     assert [(t.a, t.b, t.folds) for t in twins_apart(v1)] == [(a.id, b.id, ("0", "1"))]
     root = tmp_path / "same"
     write_films(root)
@@ -346,6 +347,22 @@ def test_twins_on_two_sides_are_told(v1, tmp_path):
     same = ingest(root, folds=8).version
     assert [t.why for t in twins_apart(same)] == ["the same pixels"]
     assert verify_manifest(same.manifest).problems == []
+
+
+def test_films_that_come_with_another_patients_pixels_are_named_and_taken(tmp_path, capsys):
+    root = tmp_path / "data"
+    write_films(root)
+    assert ingest(root, folds=2).twins == ()
+    films = root / "train/DCM"
+    for patient, name in (("ID 90", "a film"), ("ID91", "twin"), ("ID000", "again")):
+        (films / patient).mkdir(exist_ok=True)
+        shutil.copyfile(films / "ID000/image0.png", films / patient / f"{name}.png")
+    assert run(app, ["add", "--data", str(root)]) == 0
+    said = capsys.readouterr().err
+    for patient in ("ID 90/a film", "ID91/twin"):
+        assert f"note: {patient} and ID000/image0 hold the same pixels under two patients" in said
+    assert said.count("hold the same pixels") == 2  # the patient's own film twice is no leak
+    assert "curate drop --flag duplicate --also-evaluation" in said
 
 
 def test_the_lock_says_who_and_the_way_out(v1):
