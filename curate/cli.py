@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
 from curate import cli_changes, cli_looks, cli_versions
-from curate.options import Data, Json, Names, Switch
+from curate.options import Data, Json, Names, Source, Switch
 
 app = App(name="curate", help="Read a polygon-labelled data set, flag what is odd in it, and name its versions.")
 
@@ -201,7 +200,7 @@ def drop(
     sample: Names = (),
     reviewed: Switch = False,
     also_evaluation: Switch = False,
-    source: Annotated[str | None, Parameter(name="--from")] = None,
+    source: Source = None,
     name: str | None = None,
     data: Data = None,
     json: Json = False,
@@ -217,7 +216,7 @@ def drop(
         name: of the new version; the next vN by default.
     """
     from curate.errors import UsageError
-    from curate.flagged import flags_by_sample, flags_named, tally, tally_line
+    from curate.flagged import flags_named, tally, tally_line
     from curate.manifest import Manifest
     from curate.steps import drop as work
     from curate.terminal import counted, print_json, say
@@ -231,7 +230,6 @@ def drop(
         say(tally_line(decided, flag))
     step = work(
         manifest,
-        flags=flags_by_sample(manifest.version(source), reviewed) if flag else {},
         flag_names=flag,
         samples=sample,
         also_evaluation=also_evaluation,
@@ -261,7 +259,7 @@ def split(
     folds: int = 5,
     test: float = 0.0,
     seed: int = 0,
-    source: Annotated[str | None, Parameter(name="--from")] = None,
+    source: Source = None,
     name: str | None = None,
     replan: Switch = False,
     data: Data = None,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,13 +34,13 @@ def plain(step: dict[str, Any]) -> dict[str, Any]:
 def drop(
     manifest: Manifest,
     *,
-    flags: dict[str, Sequence[str]] | None = None,
     flag_names: Sequence[str] = (),
     samples: Sequence[str] = (),
     also_evaluation: bool = False,
     source: str | None = None,
     name: str | None = None,
     reviewed: bool = False,
+    flags: Mapping[str, Sequence[str]] | None = None,
 ) -> Step:
     """A version without some samples, and without the children made from them.
 
@@ -48,25 +48,30 @@ def drop(
     compared. ``also_evaluation`` takes them out altogether, and with them comparability.
 
     Args:
-        flags: sample id -> names of its flags. flag_names: drop samples that have one of these flags or tags.
+        flag_names: drop samples that have one of these flags or tags.
         samples: drop these ids as well.
         source: version to start from; the newest by default.
-        reviewed: ``flags`` holds those that a person accepted; tags, on which nobody decides, do not count.
+        reviewed: only flags that a person accepted; tags, on which nobody decides, do not count.
+        flags: sample id -> names of its flags; by default what the detectors said, and then everyday words such as
+            ``ring`` are understood.
 
     Raises:
-        UsageError: nothing to drop, or a sample that the version doesn't have.
+        UsageError: nothing to drop, a sample that the version doesn't have, or a word that is no flag and no tag.
     """
-    flags = flags or {}
     with writing(manifest.root):
         manifest = Manifest.open(manifest.path)
         parent = manifest.version(source)
+        if flags is None and flag_names:
+            from curate.flagged import flags_by_sample, flags_named  # brings in every detector
+
+            flag_names, flags = flags_named(parent, flag_names), flags_by_sample(parent, reviewed)
         asked: dict[str, Any] = {"name": "drop"}
         asked |= {k: v for k, v in (("flags", sorted(flag_names)), ("ids", sorted(samples))) if v}
         if also_evaluation:
             asked["also_evaluation"] = True
         if reviewed:
             asked["reviewed"] = True
-        asked_for = {i for i, names in flags.items() if {*names} & {*flag_names}} | {*samples}
+        asked_for = {i for i, names in (flags or {}).items() if {*names} & {*flag_names}} | {*samples}
         rows = parent.pick(asked_for | (set() if reviewed else _tagged(parent, {*flag_names})))
         for sample in samples:
             if sample not in rows:

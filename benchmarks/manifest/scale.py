@@ -95,7 +95,8 @@ def measure(what: str, root: Path) -> dict[str, float]:
     elif what == "filter by fold":
         count = version.films(0, ["side"]).num_rows
     elif what == "drop by tag":
-        count = len(drop(Manifest.open(root), flag_names=["ring"], source="v1", name=f"drop{time.time_ns()}").samples)
+        step = drop(Manifest.open(root), flag_names=["ring"], flags={}, source="v1", name=f"drop{time.time_ns()}")
+        count = len(step.samples)
     elif what == "read all":
         count = len(version.samples)
     elif what == "add":

@@ -9,6 +9,7 @@ from curate.errors import UsageError
 from curate.manifest import EVALUATION_ONLY, Manifest
 from curate.manifest.lineage import check_leaks
 from curate.steps import drop, resplit
+from tests.flagging import put_flags
 from train.arms import make_arm
 
 
@@ -50,8 +51,15 @@ def test_drop_by_flag_and_twice(version):
     assert len(Manifest.open(version.manifest.path).versions()) == 2
 
 
+def test_dropping_asks_the_stored_flags_and_knows_everyday_words(version):
+    put_flags(version, {"jewellery": [version.samples[3].id]})
+    assert drop(version.manifest, flag_names=["ring"]).samples == (version.samples[3].id,)
+    with pytest.raises(UsageError, match="is no flag or tag here"):
+        drop(version.manifest, flag_names=["rnig"])
+
+
 def test_nothing_to_drop(version):
-    with pytest.raises(UsageError, match="no sample to drop for ring"):
+    with pytest.raises(UsageError, match="no sample to drop for jewellery"):
         drop(version.manifest, flag_names=["ring"])
     with pytest.raises(UsageError, match="no sample of v1"):
         drop(version.manifest, samples=["ID999/x"])
