@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -34,7 +35,7 @@ class Ingested:
 
 
 def ingest(
-    root: Path,
+    root: str | os.PathLike,
     images: Path | None = None,
     labels: Path | None = None,
     meta: Path | None = None,
@@ -62,7 +63,7 @@ def ingest(
     Raises:
         ManifestError: there is a manifest already, or no film at all could be read.
     """
-    root = root.absolute()
+    root = Path(root).absolute()
     if not root.is_dir():
         raise UsageError(root, "is not a folder")
     if (root / NAME).exists():

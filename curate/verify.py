@@ -173,18 +173,6 @@ def check_head(manifest: Manifest, versions: Sequence[Version]) -> list[Problem]
     return problems
 
 
-def verify(version: Version, progress: Progress = lambda rows, total: rows) -> list[Problem]:
-    """All problems of one version: its tables, its files, its polygons, its lineage and its folds.
-
-    The head it was opened from is left to ``verify_manifest``.
-
-    Args:
-        progress: wraps the iteration over samples, to show it.
-    """
-    found = verify_manifest(version.manifest, [version.name], progress=progress).problems
-    return [problem for problem in found if problem.kind != "head"]
-
-
 def verify_manifest(
     manifest: Manifest,
     names: Sequence[str] = (),
@@ -192,13 +180,14 @@ def verify_manifest(
     resume: bool = False,
     progress: Progress = lambda rows, total: rows,
 ) -> Verification:
-    """Check versions, every file once.
+    """Check versions as the manifest on disk has them now, every file once.
 
     Args:
         names: versions; all of them when none is given, and then files that no version needs are looked for too.
         fast: look at tables, lineage, folds and whether files are there, but read no file.
         resume: leave out samples that an interrupted verification of this very manifest had found good.
     """
+    manifest = Manifest.open(manifest.path)  # an older look would take newer versions' files for orphans
     result = Verification(unchecked=UNCHECKED if fast else ())
     wanted = [manifest.version(n) for n in names] or list(manifest.versions())
     chains = {v.name: v for w in wanted for v in reversed(w.chain())}

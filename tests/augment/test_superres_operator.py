@@ -30,7 +30,7 @@ from curate.errors import CarpusError, RecipeError, UsageError
 from curate.ingest import ingest
 from curate.manifest import Manifest
 from curate.sample.read import SampleReader
-from curate.verify import verify
+from curate.verify import verify_manifest
 from tests.augment.superres_nets import compact_state, save
 from tests.phantoms import tiny_set
 
@@ -85,7 +85,7 @@ def test_films_of_their_own_size_keep_their_labels(painted, net):
         (step,) = row.plan().filters
         assert step.params["weights"] == find_weights(net).digest
         assert step.params["model"] == "tiny.pth"  # no path of this machine
-    assert verify(made.version) == []
+    assert verify_manifest(made.version.manifest).problems == []
 
 
 @pytest.mark.parametrize("enlarge", [False, True])
@@ -108,7 +108,7 @@ def test_16_bit_films_keep_their_depth(tmp_path, net, enlarge):
             wanted = shrink(film.astype(np.float32), 2)
         assert np.abs(wanted - got).max() <= 0.5  # a sixteenth of that in grey levels of 8 bits
         assert np.array_equal(reader.film(row.id).gray, stored >> 4)
-    assert verify(made.version) == []
+    assert verify_manifest(made.version.manifest).problems == []
 
 
 @pytest.mark.parametrize("scale", [2, 3, 4])
