@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -73,7 +74,7 @@ def pick(version: Version, each: int, operators: Sequence[str] = ()) -> dict[str
 
 
 def write_preview(
-    version: Version, out: Path | None = None, each: int = 6, width: int = 320, operators: Sequence[str] = (),
+    version: Version, out: str | os.PathLike | None = None, each: int = 6, width: int = 320, operators: Sequence[str] = (),
     progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> tuple[Path, Path, dict[str, list[str]]]:
     """Write the contact sheet and the page.
@@ -88,7 +89,7 @@ def write_preview(
     """
     if not 32 <= width <= 2048:
         raise UsageError("--width", f"{width} is not in 32 to 2048 pixels")
-    sheet = (out or version.root / "preview" / f"{version.name}.png").with_suffix(".png")
+    sheet = Path(out or version.root / "preview" / f"{version.name}.png").with_suffix(".png")
     chosen = pick(version, each, operators)
     reader = SampleReader(version)
     colour_of = colours(version.classes)

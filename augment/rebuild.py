@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,7 +41,7 @@ class Rebuilt:
 
 def rebuild(
     version: Version,
-    out: Path | None = None,
+    out: str | os.PathLike | None = None,
     workers: int = 1,
     progress: Callable[[Iterable[Made], int], Iterable[Made]] = lambda items, total: items,
 ) -> Rebuilt:
@@ -58,6 +59,7 @@ def rebuild(
         raise UsageError(version.name, "is virtual: its children have no files of their own; name a folder with --out")
     base = None
     if out is not None:
+        out = Path(out)
         if not out.absolute().is_relative_to(version.root):
             raise UsageError(out, f"is not inside {version.root}; a copy elsewhere is made by `curate export`")
         base = out.absolute().relative_to(version.root).as_posix()

@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -39,13 +40,13 @@ class Plan:
     virtual: bool = False
 
 
-def read_plan(path: Path) -> Plan:
+def read_plan(path: str | os.PathLike) -> Plan:
     """Read a plan.
 
     Raises:
         UsageError: names the file, the operator and the key that is unknown or has the wrong type.
     """
-    data = load_yaml(path, UsageError)
+    data = load_yaml(Path(path), UsageError)
     try:
         return _plan(data)
     except UsageError as error:

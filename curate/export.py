@@ -152,8 +152,8 @@ def _area(part: Part) -> float:
 
 def export(
     version: Version,
-    out: Path,
-    kind: str,
+    out: str | os.PathLike,
+    kind: str = "coco",
     lossy: bool = False,
     ints: bool = False,
     identified: bool = False,
@@ -165,7 +165,7 @@ def export(
     The folder appears when all is written.
 
     Args:
-        out: new, or empty. lossy: write also what the format cannot hold. ints: whole-numbered vertices.
+        out: new, or empty. kind: name of the format. lossy: write also what the format cannot hold. ints: whole-numbered vertices.
         identified: copy DICOM files as they are, patient and all; by default they are written as pictures alone.
         keep_dicom: DICOM files stay DICOM, bit for bit in their pixels, without what says who the patient is.
         progress: wraps the iteration over samples, to show it.
@@ -173,7 +173,7 @@ def export(
     Raises:
         UsageError: the folder is not empty; or something would be lost, saying what.
     """
-    target = format_of(kind)
+    out, target = Path(out), format_of(kind)
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise UsageError(out, "exists and is not an empty folder")
     rows = [r for r in version.samples if EVALUATION_ONLY not in r.tags]
