@@ -74,8 +74,8 @@ def pick(version: Version, each: int, operators: Sequence[str] = ()) -> dict[str
 
 
 def write_preview(
-    version: Version, out: str | os.PathLike | None = None, each: int = 6, width: int = 320, operators: Sequence[str] = (),
-    progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
+    version: Version, out: str | os.PathLike | None = None, each: int = 6, width: int = 320,
+    operators: Sequence[str] = (), progress: Callable[[Iterable, int], Iterable] = lambda items, total: items,
 ) -> tuple[Path, Path, dict[str, list[str]]]:
     """Write the contact sheet and the page.
 

@@ -165,7 +165,8 @@ def export(
     The folder appears when all is written.
 
     Args:
-        out: new, or empty. kind: name of the format. lossy: write also what the format cannot hold. ints: whole-numbered vertices.
+        out: new, or empty. kind: name of the format.
+        lossy: write also what the format cannot hold. ints: whole-numbered vertices.
         identified: copy DICOM files as they are, patient and all; by default they are written as pictures alone.
         keep_dicom: DICOM files stay DICOM, bit for bit in their pixels, without what says who the patient is.
         progress: wraps the iteration over samples, to show it.
