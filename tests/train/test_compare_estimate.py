@@ -49,6 +49,12 @@ def test_one_source_gives_a_plain_t():
     assert (two_sided_p(0, 0, 4, 0, 9), two_sided_p(1e-9, 0, 4, 0, 9)) == (1.0, 0.0)
 
 
+def test_the_residual_counts_once_in_the_error():
+    d = difference(*tables(4, 4, 12, 0))
+    assert 0 < d.residual_var < d.patient_var
+    assert d.error**2 == pytest.approx(d.seed_var + d.patient_var - d.residual_var, rel=1e-12)
+
+
 @given(TABLE)
 @settings(max_examples=40, deadline=None)
 def test_arms_swapped_turn_the_sign_and_nothing_else(shape):

@@ -74,6 +74,8 @@ def test_policy_for_empty_masks():
     assert invented.predicted
     assert not invented.present
     assert dice_score(5, 5, 5) == 1.0
+    assert (dice_score(0, 3, 0), dice_score(0, 0, 3)) == (0.0, 0.0)
+    assert math.isnan(dice_score(0, 0, 0))
 
 
 @pytest.mark.parametrize("seed", range(6))
