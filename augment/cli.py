@@ -13,6 +13,7 @@ from cyclopts import App, Parameter
 from augment.plan import PLANNERS
 from augment.plan.base import Planner
 from augment.superres.cli import superres_page
+from curate.options import Data, Json, Names, Source, Switch
 
 
 def _shown(default: object) -> str | None:
@@ -28,9 +29,6 @@ app = App(
     # --classes Pisiform Trapezoid
     default_parameter=Parameter(consume_multiple=True, negative_iterable="", show_default=_shown),
 )
-
-Names = Annotated[tuple[str, ...], Parameter(consume_multiple=True, negative="")]
-Switch = Annotated[bool, Parameter(negative="")]
 
 
 @Parameter(name="*")
@@ -49,12 +47,10 @@ class Common:
         from_derived: children may be parents too.
         virtual: plan only; whoever reads a child renders it from its parents.
         workers: processes; any number gives the same bytes.
-        data: the manifest or its folder; found as git finds its own by default.
-        json: print JSON.
     """
 
     seed: int = 0
-    source: Annotated[str | None, Parameter(name="--from")] = None
+    source: Source = None
     name: str | None = None
     flag: Names = ()
     without_flag: Names = ()
@@ -63,8 +59,8 @@ class Common:
     from_derived: Switch = False
     virtual: Switch = False
     workers: int = 1
-    data: Path | None = None
-    json: Switch = False
+    data: Data = None
+    json: Json = False
 
 
 @Parameter(name="*")
@@ -151,8 +147,8 @@ def run(
     *,
     virtual: Switch = False,
     workers: int = 1,
-    data: Path | None = None,
-    json: Switch = False,
+    data: Data = None,
+    json: Json = False,
 ) -> int:
     """Several operators in one go, from a small YAML plan, as one new version.
 
@@ -160,8 +156,6 @@ def run(
         plan: see docs/augment.md.
         virtual: plan only, whatever the plan says.
         workers: processes; any number gives the same bytes.
-        data: the manifest or its folder.
-        json: print JSON.
     """
     from augment.runfile import read_plan
 
@@ -180,8 +174,8 @@ def replan(
     *,
     onto: str | None = None,
     workers: int = 1,
-    data: Path | None = None,
-    json: Switch = False,
+    data: Data = None,
+    json: Json = False,
 ) -> int:
     """Plan the augmentations of a version anew on another, such as one with a new split.
 
@@ -189,8 +183,6 @@ def replan(
         version: whose operators, options and seeds are taken.
         onto: version to start from; the newest by default.
         workers: processes.
-        data: the manifest or its folder.
-        json: print JSON.
     """
     from augment.replan import replan as work
     from curate.manifest import Manifest
@@ -209,11 +201,12 @@ def replan(
 @app.command
 def rebuild(
     version: str,
+    /,
     *,
     out: Path | None = None,
     workers: int = 1,
-    data: Path | None = None,
-    json: Switch = False,
+    data: Data = None,
+    json: Json = False,
 ) -> int:
     """Make the files of a version again from its recipes, and say whether they are the same.
 
@@ -221,8 +214,6 @@ def rebuild(
         version: whose files.
         out: folder for the files of a virtual version, inside the data set.
         workers: processes.
-        data: the manifest or its folder.
-        json: print JSON.
     """
     from augment.rebuild import rebuild as work
     from curate.manifest import Manifest
@@ -258,8 +249,8 @@ def preview(
     each: int = 6,
     width: int = 320,
     operator: Names = (),
-    data: Path | None = None,
-    json: Switch = False,
+    data: Data = None,
+    json: Json = False,
 ) -> int:
     """A contact sheet of a version's samples, by operator, with their polygons drawn: a PNG and a page.
 
@@ -269,8 +260,6 @@ def preview(
         each: samples of each operator.
         width: of a thumbnail in pixels.
         operator: only these ("original" for the films themselves).
-        data: the manifest or its folder.
-        json: print JSON.
     """
     from augment.preview import write_preview
     from curate.manifest import Manifest
@@ -290,15 +279,13 @@ def stats(
     version: str | None = None,
     /,
     *,
-    data: Path | None = None,
-    json: Switch = False,
+    data: Data = None,
+    json: Json = False,
 ) -> int:
     """What augmentation did to a version's labels: per class before and after, and what was dropped.
 
     Args:
         version: by default the newest.
-        data: the manifest or its folder.
-        json: print JSON.
     """
     from augment.statistics import label_statistics, tables
     from curate.manifest import Manifest

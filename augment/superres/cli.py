@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
+from curate.options import Data, Json
 
 
 def superres_page(
@@ -14,8 +13,8 @@ def superres_page(
     *,
     out: Path = Path("superres.html"),
     films: int = 6,
-    data: Path | None = None,
-    json: Annotated[bool, Parameter(negative="")] = False,
+    data: Data = None,
+    json: Json = False,
 ) -> int:
     """A page of side-by-side crops: the film, bicubic, the result, the difference; and whether bones' edges moved.
 
@@ -23,8 +22,6 @@ def superres_page(
         version: the newest by default.
         out: the page, one self-contained HTML file.
         films: how many to show.
-        data: the manifest or its folder.
-        json: print JSON.
     """
     from augment.superres.fidelity import ENOUGH, LIMIT
     from augment.superres.page import write_page
