@@ -68,7 +68,7 @@ def main() -> None:
     print(HEADER)
     print("\n".join(r.row() for r in results))
     for where, o in turned.items():
-        print(f"fingers_deg      {where:<26} {o.row()}")
+        print(f"fingers_deg      {where:<28} {o.row()}")
     for where, there in kinds.items():
         print(f"{where}: {labels.table(there)}")
     for name, values in baseline.items():

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.flags.halves import halves_of
-from benchmarks.flags.marks import Marked, alone, close_up, fingers_degrees
+from benchmarks.flags.marks import Marked, alone, close_up, fingers_degrees, hand_shown
 from benchmarks.flags.pictures import folds_of
 from benchmarks.flags.real import Orientation, Real, truths
 from benchmarks.flags.sample import THINGS
@@ -27,6 +27,9 @@ FLAGS = {name: {"bent": "bent-finger"}.get(name, name) for name in (*THINGS, *WH
 WHERE = {"half": "other half", "fold": "left-out fold"}
 
 CLOSE = ", close up"
+
+NO_HALF = ", no half hand"
+"""Of films that are no hand, those that show less than half of one: the rest are arms whose hand can be seen too."""
 
 KEPT = Path(__file__).with_name("judged.json")
 """What was said of the shared films by heads that had not learnt from them; written by ``benchmarks.flags.learn``."""
@@ -108,6 +111,7 @@ def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
 def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
     """Both ways of judging each flag. "other half": heads and threshold know nothing of the film's half of the studies;
     "left-out fold": heads know nothing of its fold, and ``half`` was set on these very scores."""
+    shown = hand_shown()
     levels = {side: thresholds([c for c in cases if c["side"] != side], "half") for side in (0, 1)}
     out = []
     for name, flag in FLAGS.items():
@@ -127,6 +131,9 @@ def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
                 picked = [c for w, c in found if w == what]
                 if picked:
                     out.append(judge(flag, where + what, picked))
+            if flag == "not-a-hand":
+                picked = [c for _, c in found if not c.truth or shown[c.film] < 0.5]
+                out.append(judge(flag, where + NO_HALF, picked))
     return out
 
 
@@ -154,10 +161,10 @@ def table(cases: Sequence[dict], half: Mapping[str, float]) -> str:
         films = {"missed": r.missed, "false alarms": r.false}
         lines += [f"  {kind}: {', '.join(names)}" for kind, names in films.items() if names]
     for where, o in orientation(cases).items():
-        lines.append(f"fingers_deg      {where:<26} {o.row()}")
+        lines.append(f"fingers_deg      {where:<28} {o.row()}")
     for kind, where in WHERE.items():
         told = sum(c[kind]["logits"]["inverted"] < 0 for c in cases)
-        lines.append(f"inverted         {where:<26} {told} of {len(cases)} films told from their negatives")
+        lines.append(f"inverted         {where:<28} {told} of {len(cases)} films told from their negatives")
     return "\n".join(lines)
 
 

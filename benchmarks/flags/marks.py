@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +67,7 @@ def load_marked(data: Path, work: int = 640, marks: Path = MARKS) -> list[Marked
     """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``), at most ``work`` pixels
     long."""
     films = []
-    for line in marks.read_text().splitlines():
-        if line.startswith("#") or not line.strip():
-            continue
-        name, region, *marked = line.split()
+    for name, region, marked in _lines(marks):
         gray = cv2.imread(str(data / name), cv2.IMREAD_GRAYSCALE)
         scale = min(1.0, work / max(gray.shape))
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
@@ -77,14 +75,33 @@ def load_marked(data: Path, work: int = 640, marks: Path = MARKS) -> list[Marked
             gray = 255 - gray
         film = Marked(name, gray, region[0], 2 if "2" in region else 1, "b" in region)
         size = np.array([gray.shape[1], gray.shape[0]], float)
-        for mark in marked:
-            values = np.array([float(v) for v in mark[1:].split(",")]) / 100
-            if mark[0] in "hsu":
-                film.limbs.append(Limb(mark[0], *(values[k : k + 2] * size for k in (0, 2, 4))))
+        for kind, values in marked:
+            if kind in "hsu":
+                film.limbs.append(Limb(kind, *(values[k : k + 2] * size for k in (0, 2, 4))))
             else:
-                film.boxes.append((mark[0], values * np.tile(size, 2)))
+                film.boxes.append((kind, values * np.tile(size, 2)))
         films.append(film)
     return films
+
+
+def _lines(marks: Path) -> Iterator[tuple[str, str, list[tuple[str, np.ndarray]]]]:
+    """Name, region and marks of each film; a mark is its letter and coordinates as shares of width and height."""
+    for line in marks.read_text().splitlines():
+        if line.strip() and not line.startswith("#"):
+            name, region, *marked = line.split()
+            yield name, region, [(m[0], np.array([float(v) for v in m[1:].split(",")]) / 100) for m in marked]
+
+
+def hand_shown(marks: Path = MARKS) -> dict[str, float]:
+    """Film name -> how much of a hand it shows, of its length from wrist to fingertip, whoever's arm lies over it; of
+    several hands the one that shows most, the helping hand left out."""
+    out = {}
+    for name, _, marked in _lines(marks):
+        hands = [values for kind, values in marked if kind in "hu"]
+        steps = np.linspace(0, 1, 101)[:, None]
+        paths = [v[:2] + steps * (v[2:4] - v[:2]) for v in hands]
+        out[name] = max((float(((p >= 0) & (p <= 1)).all(1).mean()) for p in paths), default=0.0)
+    return out
 
 
 def split_half(films: list[Marked], studies: dict[str, str]) -> dict[str, int]:

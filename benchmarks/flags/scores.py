@@ -43,10 +43,10 @@ class Result:
         auroc = (
             "" if np.isnan(self.auroc) else f"{self.auroc:.3f} ({self.auroc_range[0]:.2f}-{self.auroc_range[1]:.2f})"
         )
-        return f"{self.flag:<16} {self.where:<26} {recall:<26} {alarms:<26} {auroc}"
+        return f"{self.flag:<16} {self.where:<28} {recall:<26} {alarms:<26} {auroc}"
 
 
-HEADER = f"{'flag':<16} {'films':<26} {'recall':<26} {'false alarms':<26} AUROC"
+HEADER = f"{'flag':<16} {'films':<28} {'recall':<26} {'false alarms':<26} AUROC"
 
 
 def wilson(k: int, n: int) -> tuple[float, float]:
