@@ -59,3 +59,17 @@ def test_a_forged_recipe_breaks_the_identity(made):
     forged = rewrite(made, forge)
     found = [p for p in verify_manifest(forged.manifest, [made.name]).problems if p.kind != "head"]
     assert [(p.kind, "does not follow" in p.detail) for p in found] == [("lineage", True)]
+
+
+def test_a_head_edited_by_hand_is_read_and_told(made):
+    path = made.manifest.path
+    whole = path.read_bytes()
+
+    def told(data):
+        path.write_bytes(data)
+        return [p.detail for p in verify_manifest(made.manifest).problems if p.kind == "head"]
+
+    assert "does not match its seal" in told(whole.replace(b"name: tiny\n", b"name: tidy\n"))[0]
+    assert "has no seal" in told(whole.rpartition(b"seal: ")[0])[0]
+    assert told(whole.replace(b"\n", b"\r\n")) == []  # git on Windows
+    assert told(whole) == []
