@@ -16,7 +16,7 @@ from curate.sample.recipe import Recipe
 from curate.sample.warp import Film
 
 
-def _unknown(row: SampleRow) -> float | None:
+def _stated(row: SampleRow) -> float | None:
     return row.meta.get("fingers_deg")
 
 
@@ -42,7 +42,7 @@ class Pool:
     annotations: Callable[[str], Sequence[Annotation]]
     warn: Callable[[str], None] = lambda text: None
     samples: Sequence[SampleRow] = ()
-    angle: Callable[[SampleRow], float | None] = _unknown
+    angle: Callable[[SampleRow], float | None] = _stated
     turned: Callable[[SampleRow], bool] = lambda row: False
     film: Callable[[str], Film] = _no_film
 

@@ -23,7 +23,7 @@ from curate.manifest.splits import TEST, read_split, split_columns
 from curate.manifest.table import read_rows, read_table
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class Version:
     """A named, immutable set of samples: its parent's, and what its own step changed."""
 
@@ -34,30 +34,39 @@ class Version:
 
     @property
     def parent(self) -> str | None:
+        """The version that it was made from; ``None`` for one read from files."""
         return self.entry["parent"]
 
     @property
     def step(self) -> Mapping[str, Any]:
+        """What made it, plain data with a ``name``."""
         return self.entry["step"]
 
     @property
     def digest(self) -> str:
+        """``sha256:...`` of its lineage and its samples."""
         return self.entry["digest"]
 
     @property
     def split(self) -> str:
+        """Name of its split."""
         return self.entry["split"]
 
     @property
     def split_digest(self) -> str:
+        """``sha256:...`` of its split's table."""
         return self.manifest.head["splits"][self.split]["digest"]
 
     @property
     def folds(self) -> int:
+        """How many folds its split has, beside the test groups."""
         return self.manifest.head["splits"][self.split]["folds"]
 
     def __len__(self) -> int:
         return self.entry["samples"]
+
+    def __repr__(self) -> str:
+        return f"<Version {self.name} of {self.root}: {len(self)} samples, {self.step['name']}>"
 
     @cached_property
     def fold_of(self) -> dict[str, int]:
@@ -138,6 +147,7 @@ class Version:
 
     @cached_property
     def by_id(self) -> Mapping[str, SampleRow]:
+        """The same samples by their ids."""
         return ById(self.samples)
 
     @cached_property
@@ -190,6 +200,7 @@ class Version:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of a label plane's bits."""
         return self.manifest.classes
 
     def row(self, sample: str) -> SampleRow:
@@ -211,7 +222,10 @@ def count_samples(parent: Version | None, table: pa.Table) -> int:
 
 
 class Manifest:
-    """A data set's versions. Reading never waits for a writer: the head is replaced in one rename."""
+    """A data set's versions, as its head was when this was opened: what commits since is seen by opening it anew.
+
+    Reading never waits for a writer: the head is replaced in one rename.
+    """
 
     def __init__(self, path: Path, head: dict[str, Any] | None = None):
         """Args: path: of the head. head: what is about to be written there, when it is not what is there."""
@@ -225,6 +239,10 @@ class Manifest:
 
     open = find
 
+    def __repr__(self) -> str:
+        names = list(self.head["versions"])
+        return f"<Manifest {self.path}: {len(names)} versions, the newest {names[-1]}>"
+
     @property
     def root(self) -> Path:
         """The folder to which all paths are relative."""
@@ -237,6 +255,7 @@ class Manifest:
 
     @property
     def classes(self) -> tuple[str, ...]:
+        """Names of the classes, in the order of a label plane's bits."""
         return tuple(self.head["classes"])
 
     def versions(self) -> tuple[Version, ...]:

@@ -47,6 +47,11 @@ def test_rows_survive_the_table(version):
     assert pickle.loads(pickle.dumps(version)).row(version.samples[0].id) == version.samples[0]
 
 
+def test_a_version_and_its_manifest_say_what_they_are(version):
+    assert repr(version) == f"<Version v1 of {version.root}: 12 samples, init>"
+    assert repr(version.manifest).endswith("data_manifest.yaml: 1 versions, the newest v1>")
+
+
 def test_a_version_that_adds_does_not_copy_its_parents_rows(version):
     child = mosaics(version)
     assert child.own_table().num_rows == 6
