@@ -106,6 +106,12 @@ def sweep_below(folder: Path) -> None:
         sweep_temporary(Path(place))
 
 
+def leaves(path: Path, root: Path) -> bool:
+    """Whether a path, its links followed, is out of a folder. Links that go round in a circle leave nothing; they
+    cannot be read either, which reading them tells."""
+    return not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))  # resolve() raises on a circle
+
+
 def inside(root: Path, relative: str) -> Path:
     """The file that a path in a manifest means; raises when it would leave the data set's root.
 
@@ -114,6 +120,6 @@ def inside(root: Path, relative: str) -> Path:
     if not relative or "\0" in relative or Path(relative).is_absolute():
         raise ManifestError(relative, "is not a path inside the data set")
     path = root / relative
-    if not path.resolve().is_relative_to(root.resolve()):
+    if leaves(path, root):
         raise ManifestError(relative, "leaves the data set's folder")
     return path

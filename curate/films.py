@@ -12,7 +12,7 @@ import joblib
 
 from curate.anatomy import fingers_deg, side_of
 from curate.errors import CarpusError, ImageError, ManifestError, UsageError, WriteError
-from curate.files import digest_bytes, sweep_below, write_atomically
+from curate.files import digest_bytes, leaves, sweep_below, write_atomically
 from curate.formats.competition import Found, find_samples
 from curate.formats.foreign import find_foreign
 from curate.formats.meta import patient_number, read_meta
@@ -135,7 +135,7 @@ def _relative(path: Path, root: Path) -> str:
 
 
 def _contained(path: Path, root: Path) -> None:
-    if not path.resolve().is_relative_to(root.resolve()):
+    if leaves(path, root):
         raise ManifestError(path, "is a link that leaves the data set's folder")
 
 
@@ -184,8 +184,8 @@ def _read_one(
         raise
     except CarpusError as error:
         path = error.path
-        if path and os.path.isabs(path):
-            path = os.path.relpath(path, root)
+        if path and Path(path).is_relative_to(root):  # as the manifest writes paths, on Windows too
+            path = Path(path).relative_to(root).as_posix()
         return None, type(error)(path, error.detail)
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from curate.errors import UsageError
-from curate.files import inside
+from curate.files import inside, leaves
 from curate.flags.film import Film
 from curate.sample.image import SUFFIXES
 
@@ -37,11 +37,10 @@ def films_from_folder(folder: str | os.PathLike) -> list[Film]:
     root = Path(folder)
     if not root.is_dir():
         raise UsageError(root, "is not a folder")
-    inner = root.resolve()
     films = []
     for path in _entries(root):
         name = os.fsencode(path.relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
-        outside = path.is_symlink() and not path.resolve().is_relative_to(inner)
+        outside = path.is_symlink() and leaves(path, root)
         if outside:
             films.append(Film(name, name, path, refused="is a link out of the folder"))
         elif not path.is_dir():

@@ -184,6 +184,7 @@ def test_every_bad_file_is_reported_by_name_and_the_rest_goes_on(tmp_path):
     cv2.imwrite(str(outside), textured())
     os.symlink(outside, tmp_path / "link.png")
     os.symlink(tmp_path / "nowhere.png", tmp_path / "dangling.png")
+    os.symlink("circle.png", tmp_path / "circle.png")
     good = ['sub folder/it\'s "quoted".png', "손 방사선.png", "GOOD.JPG"]
     (tmp_path / "sub folder").mkdir()
     for name in good:
@@ -191,7 +192,7 @@ def test_every_bad_file_is_reported_by_name_and_the_rest_goes_on(tmp_path):
         (tmp_path / name).write_bytes(data.tobytes())
     (tmp_path / "notes.txt").write_text("ignored")
     found = flags_of(tmp_path)
-    assert set(found) == {"empty.png", "text.png", "huge.png", "link.png", "dangling.png", *good}
+    assert set(found) == {"empty.png", "text.png", "huge.png", "link.png", "dangling.png", "circle.png", *good}
     assert "30000 x 30000" in found["huge.png"]["unreadable"].why
     bad = {n for n, f in found.items() if f["unreadable"].flagged}
     assert bad == set(found) - set(good)
