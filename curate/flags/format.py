@@ -44,7 +44,7 @@ def oddities(m: dict[str, Any]) -> list[str]:
     if m["bits"] > 8:
         found.append(f"{m['bits']} bits a channel")
     if m["bits"] < 8:
-        found.append(f"only {m['bits']} bits a pixel")
+        found.append(f"only {m['bits']} bit{'s' if m['bits'] > 1 else ''} a pixel")
     if not m["equal"]:
         found.append(f"{m['channels']} channels that differ (a colour picture)")
     if m["mode"] == "CMYK":
@@ -72,8 +72,9 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
             for what, counts in ((tuple(m["size"]), sizes), (m["format"], formats)):
                 common, times = counts.most_common(1)[0]
                 if what != common and times >= 0.9 * len(measures):
+                    kind = "the format" if isinstance(what, str) else "a size of"
                     shown = [w if isinstance(w, str) else f"{w[0]} x {w[1]}" for w in (what, common)]
-                    found.append(f"{shown[0]} where the set has {shown[1]}")
+                    found.append(f"{kind} {shown[0]} where {times} of {len(measures)} films have {shown[1]}")
                     score = max(score, 0.7)
         why = f"The file has {', '.join(found)}." if found else f"An ordinary {m['bits']}-bit {m['format']} file."
         findings.append(Finding(score, why))

@@ -108,7 +108,7 @@ export class FilmView {
     this.root.focus(); // and not a button: a second Enter must not decide
   }
 
-  toggle(id) { if (this.open) { $(id).checked = !$(id).checked; this.layers(); } }
+  toggle(id) { if (this.open && !$(id).disabled) { $(id).checked = !$(id).checked; this.layers(); } }
 
   zoom() { if (this.open) this.stages.forEach((stage) => stage.zoom()); }
 
@@ -136,6 +136,7 @@ export class FilmView {
       if (next) new Image().src = `film/${next.film}`; // the next one is there when it is asked for
     }
     if (item.name.startsWith("label-") && fresh) $("show-bones").checked = true;
+    $("show-bones").disabled = !this.stages.some((stage) => stage.film.labelled);
     $("film-count").textContent = `${at + 1} of ${of} shown`;
     $("film-title").textContent = item.name;
     const bar = make("span", { class: "bar", "aria-hidden": "true" }, make("i"), make("b"));

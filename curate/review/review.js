@@ -35,6 +35,13 @@ function filter(keep = state.shown[state.at]) {
   draw();
 }
 
+function fromAddress() {
+  const words = new URLSearchParams(location.hash.slice(1));
+  state.flag = state.items.some((i) => i.name === words.get("flag")) ? words.get("flag") : "";
+  state.outcome = words.get("show") in MARKS ? words.get("show") : "";
+  filter(null);
+}
+
 function counts() {
   const none = () => ({ all: 0, accepted: 0, rejected: 0, undecided: 0 });
   const total = none(), flags = new Map();
@@ -189,10 +196,8 @@ try {
   state.items.forEach((item, number) => { item.number = number; });
   $("version").textContent = [state.name, state.version].filter(Boolean).join(" ");
   document.title = `${state.version}: review`;
-  const words = new URLSearchParams(location.hash.slice(1));
-  state.flag = state.items.some((i) => i.name === words.get("flag")) ? words.get("flag") : "";
-  state.outcome = words.get("show") in MARKS ? words.get("show") : "";
-  filter(null);
+  fromAddress();
+  addEventListener("hashchange", fromAddress); // an address typed or followed while the page is open
   const first = state.shown.findIndex((i) => i.outcome === "undecided");
   go(Math.max(0, first));
   document.body.dataset.ready = "yes";
