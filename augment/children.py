@@ -11,20 +11,15 @@ import orjson
 
 from augment.orientation import orientation_of, turned_in
 from augment.plan.base import Planner, Pool, options_of
-from augment.plan.draw import BLOCK
 from augment.select import Selection, select_parents
 from curate.errors import UsageError
 from curate.manifest import SampleRow, Version
 from curate.sample.image import MAX_PIXELS
-from curate.sample.read import SampleReader
+from curate.sample.read import LABELS, SampleReader
 from curate.sample.recipe import Placement, Recipe
 
 MOST = 1_000_000
 """Children of one operator: as many as versions were tried with (docs/reliability.md)."""
-
-LABELS = 2 * BLOCK
-"""Films whose polygons are kept while planning: those that meet in one child. A film's take a fifth of a megabyte, and
-what a planner needs of all of them is a box or some centroids a film."""
 
 
 @dataclass(frozen=True)

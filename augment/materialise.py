@@ -15,16 +15,13 @@ from curate.files import digest_bytes, inside, write_atomically
 from curate.manifest import Manifest, SampleRow, Version
 from curate.sample.image import encode_png
 from curate.sample.labelfile import write_labels
-from curate.sample.read import SampleReader
+from curate.sample.read import LABELS, SampleReader
 from curate.sample.recipe import Recipe
 from curate.sample.render import render
 
 CACHE_MB = 168
 """Decoded films that each worker keeps: those of one block (see ``augment.plan.draw``) of 2048 x 2048 with their shrunk
 copies. With the interpreter and the libraries a worker stays below 400 MB."""
-
-LABELS = 64
-"""Films whose polygons each worker keeps."""
 
 BATCH = 8
 """Children handed to a worker at a time."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from curate.manifest import EVALUATION_ONLY, SampleRow, Version
 from curate.sample.labels import SLIVER_AREA, render_labels
-from curate.sample.read import SampleReader
+from curate.sample.read import LABELS, SampleReader
 
 
 class _Tally:
@@ -54,7 +54,7 @@ def label_statistics(
         the class in a sample, its share of all pixels), ``operators`` (name, samples, left, slivers, sliver_area) and
         ``sliver_area``, below which a clipped part is dropped.
     """
-    reader = SampleReader(version)
+    reader = SampleReader(version, labels=LABELS)
     rows = [r for r in version.samples if r.labelled and r.fold is not None and EVALUATION_ONLY not in r.tags]
     before, after = _Tally(), _Tally()
     made: dict[str, dict[str, Any]] = {}

@@ -25,7 +25,7 @@ from curate.manifest import EVALUATION_ONLY, SampleRow, Version
 from curate.manifest.head import TABLES
 from curate.sample.dicom import is_dicom
 from curate.sample.image import encode_png, read_bytes
-from curate.sample.read import SampleReader
+from curate.sample.read import LABELS, SampleReader
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
@@ -75,7 +75,7 @@ class Exporter:
 
     def __init__(self, version: Version, target: Format, ints: bool):
         self.version, self.target, self.ints = version, target, ints
-        self.reader = SampleReader(version)
+        self.reader = SampleReader(version, labels=LABELS)
         self.losses: Counter[str] = Counter()
         films = (r for r in version.samples if r.is_original and r.image is not None)
         self._patients = {r.group for r in films if r.image.lower().endswith(".dcm")}

@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.diff.polygons import Change, changes
 from curate.manifest import SampleRow, Version
-from curate.sample.read import SampleReader
+from curate.sample.read import LABELS, SampleReader
 
 FIELDS = ("group", "fold", "split", "side", "tags", "parents", "width", "height", "recipe", "meta", "pixels")
 """What is compared of a sample that both versions have, beside its annotations."""
@@ -88,7 +88,7 @@ def diff_versions(a: Version, b: Version, progress: Progress = lambda items, tot
             result.rows[one.id] = fields
     redrawn = [(one, other) for one, other in both if _labels(one) != _labels(other)]
     if redrawn:
-        readers = [SampleReader(v) for v in (a, b)]
+        readers = [SampleReader(v, labels=LABELS) for v in (a, b)]
         for one, other in progress(redrawn, len(redrawn)):
             result.changed += changes(one.id, readers[0].annotations(one.id), readers[1].annotations(other.id))
     result.changed.sort(key=lambda c: (c.iou, c.id, c.label, c.annotation))

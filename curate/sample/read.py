@@ -20,6 +20,9 @@ from curate.sample.recipe import Recipe
 from curate.sample.render import render_image
 from curate.sample.warp import Film, warp
 
+LABELS = 64
+"""Films whose polygons are kept where a whole set is gone through: a thousand films' would take 200 MB."""
+
 
 class Row(Protocol):
     """What reading needs to know of a sample; ``curate.manifest.SampleRow`` is one."""

@@ -14,15 +14,13 @@ from curate.flags.rotation import DETECTOR as TURNED
 from curate.flags.store import load_flags
 from curate.manifest import EVALUATION_ONLY, Manifest, SampleRow, Version
 from curate.manifest.head import NAME
-from curate.sample.read import SampleReader
+from curate.sample.read import LABELS, SampleReader
 from curate.stats.films import EXPOSURE, FilmFacts, measure_labels
 
 Progress = Callable[[Iterable[Any], int], Iterable[Any]]
 
 TEST = "test"
 META = ("age", "height", "weight", "sex")
-RENEW = 200
-"""Films after which the reader, which keeps the labels that it reads, is made anew: memory stays bounded."""
 
 
 @dataclass
@@ -65,10 +63,8 @@ def of_version(
     wanted = {row.id for row in rows}
     pictures = {film.id: film for film in films_from_version(version) if film.id in wanted}
     result = FilmSet(name, tuple(version.classes), list(again.values()))
-    reader = SampleReader(version, cache_mb=64)
-    for k, row in enumerate(progress(rows, len(rows))):
-        if k % RENEW == RENEW - 1:
-            reader = SampleReader(version, cache_mb=64)
+    reader = SampleReader(version, cache_mb=64, labels=LABELS)
+    for row in progress(rows, len(rows)):
         facts: dict[str, Any] = {}
         if row.labelled:
             try:
