@@ -9,7 +9,7 @@ from typing import Any
 
 from curate.flagged import raised_flags
 from curate.manifest import SampleRow, Version
-from curate.manifest.commit import fold_label
+from curate.manifest.splits import fold_label
 from curate.review.decisions import REJECTED
 
 

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import copy
-import re
 
 from curate.errors import UsageError
 from curate.files import write_atomically
 from curate.manifest import Manifest
 from curate.manifest.commit import writing
-from curate.manifest.head import head_bytes
+from curate.manifest.head import NAMED, head_bytes
 
 MAX_NOTE = 10_000
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 
 
 def tag(manifest: Manifest, name: str, version: str | None = None, remove: bool = False) -> Manifest:
@@ -29,7 +27,7 @@ def tag(manifest: Manifest, name: str, version: str | None = None, remove: bool 
             if tags.pop(name, None) is None:
                 raise UsageError(name, "is no tag; `curate log` lists them")
         else:
-            if not _NAME.fullmatch(name) or name in head["versions"]:
+            if not NAMED.fullmatch(name) or name in head["versions"]:
                 raise UsageError(name, "cannot be a tag: letters, digits, dot, dash; and not a version's own name")
             target = manifest.version(version).name
             if tags.get(name, target) != target:

@@ -7,7 +7,7 @@ from typing import Any
 
 from curate.flagged import flags_by_sample
 from curate.manifest import Manifest, Version
-from curate.manifest.commit import fold_label
+from curate.manifest.splits import fold_label
 from curate.manifest.strata import is_turned
 
 

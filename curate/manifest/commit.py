@@ -12,7 +12,6 @@ import copy
 import hashlib
 import os
 import platform
-import re
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +24,9 @@ import pyarrow as pa
 
 from curate.errors import LockedError, ManifestError, UsageError
 from curate.files import digest_bytes, inside, sweep_temporary, sync_files, write_atomically
-from curate.manifest.head import NAME, PENDING, TABLES, head_bytes
+from curate.manifest.head import NAME, NAMED, PENDING, TABLES, head_bytes
 from curate.manifest.row import SampleRow
-from curate.manifest.splits import TEST, split_bytes
+from curate.manifest.splits import split_bytes
 from curate.manifest.store import Manifest, Version, count_samples
 from curate.manifest.table import to_bytes, to_table
 from curate.software import versions_of_libraries
@@ -126,7 +125,7 @@ def _own_files(root: Path, put: Sequence[SampleRow]) -> Iterator[Path]:
 
 def check_name(name: str) -> None:
     """Refuse a version's name that a manifest cannot hold, before anything is made under it."""
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", name):
+    if not NAMED.fullmatch(name):
         raise UsageError("--name", f"{name[:80]!r} is not 1 to 64 letters (a to z), digits, dots, dashes, underscores")
 
 
@@ -209,8 +208,3 @@ def same_step(manifest: Manifest, parent: Version | None, step: Mapping[str, Any
 def next_split_name(manifest: Manifest | None) -> str:
     """s1, s2, ...: one more than the splits there are."""
     return f"s{1 if manifest is None else len(manifest.head['splits']) + 1}"
-
-
-def fold_label(fold: int) -> str:
-    """A fold as people read it."""
-    return "test" if fold == TEST else str(fold)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from importlib import resources
 from pathlib import Path
@@ -14,6 +15,8 @@ from curate.yaml import dump_yaml, load_yaml
 
 NAME = "data_manifest.yaml"
 TABLES = "data_manifest"
+NAMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+"""What a version, a split or a tag may be called."""
 PENDING = ".pending"
 """Folder in ``TABLES`` of what interrupted commands had finished, one journal a version that is not named yet."""
 

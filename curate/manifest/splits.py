@@ -67,6 +67,11 @@ def split_columns(path: Path, digest: str | None = None) -> tuple[pa.Array, pa.A
     return groups, numbers
 
 
+def fold_label(fold: int) -> str:
+    """A fold as people read it."""
+    return "test" if fold == TEST else str(fold)
+
+
 def default_folds(groups: int) -> int:
     """Folds that ``curate init`` makes: one for every three patients, at least 2, at most 5."""
     return max(2, min(5, groups // 3))
