@@ -141,9 +141,3 @@ def label_plane(
         here = plane[y : y + filled.shape[0], x : x + filled.shape[1]]
         here[filled >= 0.5 - 1e-9] |= bit[annotation.label]
     return plane
-
-
-def expand_plane(plane: np.ndarray, n_classes: int) -> np.ndarray:
-    """One boolean mask a class from a plane: bool array of shape (n_classes, height, width)."""
-    bits = np.arange(n_classes, dtype=plane.dtype)
-    return (plane[None] >> bits[:, None, None]) & plane.dtype.type(1) != 0

@@ -11,7 +11,7 @@ from curate.errors import UsageError
 from curate.presets import HAND_BONES
 from curate.sample.annotation import Annotation
 from curate.sample.labelfile import read_labels
-from curate.sample.raster import coverage, coverage_fraction, expand_plane, label_plane, native_mask, plane_dtype
+from curate.sample.raster import coverage, coverage_fraction, label_plane, native_mask, plane_dtype
 from tests.shapes import ZOO, polygons
 
 
@@ -69,10 +69,10 @@ def test_native_mask_is_fillpoly_bit_for_bit(shape):
 def test_overlap_is_kept():
     a = Annotation("a", Polygon([(0, 0), (20, 0), (20, 20), (0, 20)]), "0")
     b = Annotation("b", Polygon([(10, 10), (30, 10), (30, 30), (10, 30)]), "1")
-    masks = expand_plane(label_plane([a, b], ["a", "b"], (40, 40)), 2)
-    assert np.array_equal(masks[0], coverage(a, (40, 40)))
-    assert np.array_equal(masks[1], coverage(b, (40, 40)))
-    assert (masks[0] & masks[1]).any()
+    plane = label_plane([a, b], ["a", "b"], (40, 40))
+    assert np.array_equal(plane & 1 > 0, coverage(a, (40, 40)))
+    assert np.array_equal(plane & 2 > 0, coverage(b, (40, 40)))
+    assert (plane == 3).any()
 
 
 def test_two_parts_of_a_class_are_joined_not_replaced():
@@ -87,8 +87,7 @@ def test_classes_decide_the_width_of_the_plane():
     assert plane_dtype(33) == np.uint64
     square = Annotation("40", Polygon([(0, 0), (5, 0), (5, 5)]), "0")
     plane = label_plane([square], [str(k) for k in range(64)], (8, 8))
-    assert expand_plane(plane, 64)[40].any()
-    assert not expand_plane(plane, 64)[39].any()
+    assert set(np.unique(plane).tolist()) == {0, 1 << 40}
     with pytest.raises(UsageError, match="at most 64"):
         plane_dtype(65)
     with pytest.raises(UsageError, match="not in the list"):
