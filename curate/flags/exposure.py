@@ -20,6 +20,10 @@ grey values are much the same on all of them, and most of a large film need not 
 
 VALUES = np.arange(256)
 
+WHITE, LETTER = 253, 15
+"""Grey value from which on a cell of the grid counts as clipped, and how many must be in a row: strokes of letters and
+markers are narrower."""
+
 RELATIVE = (
     ("middle", "the body's middle grey value", 5.0, 0.2),
     ("high", "the body's brightest grey value", 5.0, 0.15),
@@ -83,6 +87,24 @@ def averaged(some: np.ndarray) -> np.ndarray:
     return cv2.resize(some.reshape(-1, width)[:, : across * rows], (across, n), interpolation=cv2.INTER_AREA)
 
 
+def unpadded(gray: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns without those at the edges that hold one grey value only: what was put round a film to make it
+    square is none of it. Everything where nothing else is there."""
+    kept = []
+    for axis in (1, 0):
+        alive = np.flatnonzero(gray.max(axis) > gray.min(axis))
+        kept.append(slice(int(alive[0]), int(alive[-1]) + 1) if len(alive) else slice(None))
+    return kept[0], kept[1]
+
+
+def _strokes(gray: np.ndarray) -> int:
+    """How many white cells belong to letters, markers or wires: nothing as wide as ``LETTER`` is white about them."""
+    white = cv2.threshold(gray, WHITE - 1, 1, cv2.THRESH_BINARY)[1]
+    whole = cv2.morphologyEx(white, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))  # grain makes no letters of a patch
+    whole = cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((1, LETTER), np.uint8))
+    return int(np.count_nonzero(white > whole))
+
+
 def noise(rows: np.ndarray) -> float:
     """Mean absolute second difference along some rows, the largest tenth (edges, letters) left out: grain."""
     if rows.shape[1] < 3:
@@ -97,16 +119,21 @@ def measure(film: Film) -> dict[str, float]:
     """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
     some = bands(film.gray)
     gray = averaged(some)
+    rows, columns = unpadded(gray)
+    step = some.shape[1]
+    some = some[rows, :, slice(*(None if n is None else n * step for n in (columns.start, columns.stop)))]
+    gray = np.ascontiguousarray(gray[rows, columns])
     everywhere = _counts(gray)
     inside = body(gray, everywhere)
     values = inside if inside.sum() > 50 else everywhere
     ground = (everywhere - inside)[:PLATE]
+    strokes = _strokes(gray) if values[WHITE:].any() else 0
     low, middle, high = _quantiles(values, (0.1, 0.5, 0.97))
     return {
         "low": low,
         "middle": middle,
         "high": high,
-        "white": float(values[253:].sum() / values.sum()),
+        "white": max(0.0, float((values[WHITE:].sum() - strokes) / values.sum())),
         "black": float(everywhere[:3].sum() / gray.size),
         "ground": _quantiles(ground, (0.5,))[0] if ground.sum() > 50 else low,
         "noise": noise(some[:, 0]),
@@ -160,4 +187,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[F
     return findings
 
 
-DETECTOR = SetDetector("exposure", 3, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("exposure", 4, 0.5, PIXELS, measure, judge)
