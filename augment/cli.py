@@ -226,7 +226,7 @@ def rebuild(
         return int(differs)
     say(f"{version}: {result.present} files were there, {counted(result.made, 'sample')} made again")
     for what, ids in (("were missing", result.missing), ("had other bytes", result.damaged)):
-        if ids:
+        if ids and out is None:  # into another folder all are made, and none was missed
             say(f"{what}: {', '.join(ids[:8])}{f' and {len(ids) - 8} more (--json)' if len(ids) > 8 else ''}")
     if result.pixels_differ:
         say(f"other pixels than the manifest names: {len(result.pixels_differ)}, such as {result.pixels_differ[0]}")
