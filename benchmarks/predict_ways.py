@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from curate.presets import REGIONS
+from train.accelerator import device
 from train.evaluate import true_plane
-from train.fit.run import device
 from train.predict.predictor import Predictor, find_members
 from train.predict.refine import Refiner
 from train.reopen import open_run

@@ -52,9 +52,12 @@ def train(
     versions = [manifest] if against is None else [manifest, against]
     arms = plan_arms(Manifest.find(data), versions, fold, effective.inner)
     from train.experiment import run_experiment  # torch from here on: what could be refused has been
+    from train.fit.ranks import leads
+    from train.progress import Reporter
     from train.summary import finish
 
-    return finish(run_experiment(arms, effective, seeds=seeds, runs=runs), as_json=json)
+    found = run_experiment(arms, effective, seeds=seeds, runs=runs, reporter=Reporter(quiet=not leads(effective)))
+    return finish(found, as_json=json) if leads(effective) else 0
 
 
 @app.command

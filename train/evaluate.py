@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -12,11 +13,13 @@ import numpy as np
 import torch
 from torch import nn
 
+from curate.errors import UsageError
 from curate.files import write_atomically
 from curate.manifest.row import SampleRow
 from curate.sample.image import background_level
 from curate.sample.raster import label_plane
 from curate.sample.read import SampleReader
+from train import accelerator
 from train.data.films import FilmStore, training_scale
 from train.data.natives import NativeStore
 from train.predict.views import views_of
@@ -25,6 +28,12 @@ from train.scores import ScoreRow, pixel_size, rows_of, score_planes
 from train.upscale import plane_of_logits
 
 _TINY = 1e-6
+_ON_GPU = 8  # windows at once
+
+
+def windows_at_once(device: torch.device) -> int:
+    """How many windows a network is shown together: on a CPU one, which costs the least memory and no time."""
+    return 1 if device.type == "cpu" else _ON_GPU
 
 
 def logits_of(network: nn.Module, images: np.ndarray, device: torch.device) -> np.ndarray:
@@ -36,8 +45,37 @@ def logits_of(network: nn.Module, images: np.ndarray, device: torch.device) -> n
     Returns:
         float32 (b, classes, h, w).
     """
-    with torch.inference_mode():
-        return network(torch.from_numpy(np.array(images[:, None])).to(device).float()).float().cpu().numpy()
+    return ask(network, images, device)
+
+
+def ask(network: nn.Module, images: np.ndarray, device: torch.device, probabilities: bool = False) -> np.ndarray:
+    """What a network answers, as logits or as probabilities; half at a time where all do not fit the GPU at once.
+
+    Args:
+        images: uint8 (b, h, w).
+
+    Returns:
+        float32 (b, classes, h, w).
+
+    Raises:
+        UsageError: not even one picture of this size fits the GPU.
+    """
+    try:
+        with torch.inference_mode():
+            stack = torch.from_numpy(np.array(images[:, None])).to(device).float()
+            found = network(stack).float()
+            return (found.sigmoid_() if probabilities else found).cpu().numpy()
+    except RuntimeError as error:
+        if device.type == "cpu" or not accelerator.is_short(error):
+            raise
+        traceback.clear_frames(error.__traceback__)
+    accelerator.release()
+    if len(images) == 1:
+        height, width = images.shape[1:]
+        told = f"{width} x {height} pixels at once do not fit the GPU; a smaller --size, or --window, may"
+        raise UsageError("predict", told)
+    half = len(images) // 2
+    return np.concatenate([ask(network, part, device, probabilities) for part in (images[:half], images[half:])])
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,15 +121,12 @@ def _by_windows(network: nn.Module, image: np.ndarray, store: NativeStore, devic
     logits = np.empty((n, *image.shape), np.float32)
     done = 0
     background = background_level(image)
-    for band in bands(image, background, side, 0.5, views_of(()), partial(_probabilities, network, device), n):
+    run = partial(ask, network, device=device, probabilities=True)
+    for band in bands(image, background, side, 0.5, views_of(()), run, n, windows_at_once(device)):
         p = np.clip(band, _TINY, 1 - _TINY)
         logits[:, done : done + band.shape[1]] = np.log(p / (1 - p))
         done += band.shape[1]
     return logits
-
-
-def _probabilities(network: nn.Module, device: torch.device, images: np.ndarray) -> np.ndarray:
-    return 1 / (1 + np.exp(-logits_of(network, images, device)))
 
 
 def true_plane(reader: SampleReader, row: SampleRow, classes: Sequence[str]) -> np.ndarray:

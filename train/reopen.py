@@ -15,11 +15,11 @@ from curate.errors import UsageError
 from curate.manifest.row import SampleRow
 from curate.manifest.store import Manifest, Version
 from curate.sample.read import SampleReader
+from train import accelerator
 from train.config import Config
 from train.data.feed import open_store
 from train.data.prepare import prepare
 from train.data.store import DigestStore
-from train.fit.run import device
 from train.runs import load_model, read_record
 
 
@@ -89,4 +89,5 @@ def open_run(path: Path, manifest: Path | None = None, on: torch.device | None =
     network, config, classes = load_model(path, version.classes)
     folder = next((p for p in path.resolve().parents if (p / "cache").is_dir()), path.resolve().parents[2])
     store = open_store(folder / "cache", config, classes)
-    return OpenRun(path, record, network.to(on or device()), config, classes, version, SampleReader(version), store)
+    network = network.to(on or accelerator.device())
+    return OpenRun(path, record, network, config, classes, version, SampleReader(version), store)

@@ -122,7 +122,8 @@ def test_the_largest_batch_is_found_by_trying():
         tried = []
         assert largest_batch(lambda n, limit=limit, tried=tried: tried.append(n) or n <= limit) == limit
         assert len(tried) <= 2 * max(limit, 1).bit_length() + 2
-    assert largest_batch(lambda n: True, 20) == 16
+    assert largest_batch(lambda n: True, 20) == 20
+    assert largest_batch(lambda n: True, 0) == 0
 
 
 def test_what_a_step_needs_grows_with_batch_and_size_and_a_batch_that_cannot_fit_is_refused(monkeypatch):

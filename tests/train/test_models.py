@@ -59,6 +59,25 @@ SMALL_SET = (
 )
 
 
+def test_mask2former_keeps_its_numbers_in_half_precision():
+    """Of some queries that agree the logit would be infinite, and the matching would round to two digits."""
+    pytest.importorskip("transformers")
+    torch.manual_seed(0)
+    network = build(load("mask2former-swin", [SMALL_SET]), 2).eval()
+    image, target = torch.rand(1, 1, 64, 64) * 255, torch.zeros(1, 2, 64, 64)
+    target[:, 0, 8:40, 8:40] = 1
+    losses = []
+    for half in (False, True):
+        torch.manual_seed(1)
+        with torch.no_grad(), torch.autocast("cpu", torch.bfloat16, enabled=half):
+            logits, loss = network(image), network.set_loss(image, target)
+        assert logits.dtype == loss.dtype == torch.float32
+        assert logits.isfinite().all()
+        assert logits.max() > 9  # at the limit
+        losses.append(float(loss))
+    assert losses[0] == pytest.approx(losses[1], rel=0.02)
+
+
 @pytest.mark.long
 def test_mask2former_steps_learns_and_round_trips(tmp_path):
     pytest.importorskip("transformers")

@@ -346,3 +346,55 @@ def test_two_processes_share_the_draws(tiny, settings):
     assert moved, "batch norm saw half the batch"
     close = [torch.allclose(ours[name], theirs[name], atol=0.05) for name in moved if "running" not in name]
     assert sum(close) > 0.9 * len(close)
+
+
+def test_one_process_of_a_run_over_several_machines_leads(monkeypatch):
+    from train.fit.ranks import leads, wait_for
+
+    for name in ("RANK", "SLURM_PROCID", "NODE_RANK", "LOCAL_RANK"):
+        monkeypatch.delenv(name, raising=False)
+    config = load(None, ["nodes=2"])
+    assert leads(config)
+    for name, rank in (("NODE_RANK", "1"), ("LOCAL_RANK", "2"), ("SLURM_PROCID", "1"), ("RANK", "3")):
+        monkeypatch.setenv(name, rank)
+        assert not leads(config)
+        assert leads(load(None, []))
+    monkeypatch.setenv("RANK", "0")  # torchrun knows best
+    assert leads(config)
+    waited = iter([False, False, True])
+    wait_for(type("Folder", (), {"finished": property(lambda self: next(waited))})(), sleep=lambda seconds: None)
+    assert list(waited) == []
+
+
+@pytest.mark.long
+def test_two_machines_train_one_run(tiny, settings):
+    """Two calls of torchrun, as on two machines with one folder: one leads, the other follows to the last seed."""
+    import os
+    import socket
+    import subprocess
+    import sys
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    words = ["--manifest", "v2", "--seeds", "2", "--data", str(tiny), "--json"]
+    for setting in (*settings, "steps=4", "inner=0.3", "evaluate_every=2", "nodes=2", "batch=2"):
+        words += ["--set", setting]
+    start = [sys.executable, "-m", "torch.distributed.run", "--nnodes", "2", "--nproc-per-node", "1", "--node-rank"]
+    where = ["--master-addr", "127.0.0.1", "--master-port", port, "-m", "train"]
+    calls = [
+        subprocess.Popen(
+            [*start, str(rank), *where, *words], cwd=Path(__file__).parents[2],
+            env={**os.environ, "OMP_NUM_THREADS": "1"}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )
+        for rank in range(2)
+    ]  # fmt: skip
+    said = [call.communicate(timeout=600) for call in calls]
+    assert [call.returncode for call in calls] == [0, 0], said[0][1] + said[1][1]
+    found = json.loads(said[0][0])
+    assert said[1][0] == ""
+    assert found["steps"] == 4
+    assert [RunFolder(Path(path)).finished for path in found["runs"]] == [True, True]
+    record = json.loads(RunFolder(Path(found["runs"][1])).record_file.read_text())
+    assert record["samples_per_step"] == 4
+    assert len((Path(found["runs"][0]) / "inner.csv").read_text().splitlines()) == 1 + 2 * 4

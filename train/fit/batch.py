@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
+import gc
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,9 +13,12 @@ from pathlib import Path
 import torch
 
 from curate.errors import UsageError
+from train import accelerator
 from train.config import Config
+from train.data.planes import expand
 from train.fit.module import Segmenter
-from train.models.zoo import Network
+from train.fit.optim import make_optimiser
+from train.models.zoo import Network, encoder_of
 
 _SHARE = 0.9  # of the free memory that a step may take
 _MOST = 4096  # samples
@@ -88,7 +94,7 @@ def check_batch(module: Segmenter) -> None:
         UsageError: says what would fit.
     """
     free = free_memory()
-    if torch.cuda.is_available() or free is None:
+    if accelerator.present() or free is None:
         return
     config = module.config
     if config.loss == "set":  # the matching of queries cannot be counted without data
@@ -103,7 +109,11 @@ def _told(config: Config, fits: int, need: Need | None = None, free: int = 0) ->
     side = config.patch or config.size
     rest = f"batch={fits} would fit" if fits else "not even one would; a smaller size or network is needed"
     if need is None:
-        return f"{config.batch} samples of {side} pixels do not fit the GPU; {rest}"
+        left, whole = (value / 2**30 for value in accelerator.free_memory())
+        return (
+            f"{config.batch} samples of {side} pixels do not fit the GPU, of whose {whole:.1f} GiB {left:.1f} are "
+            f"free; {rest}"
+        )
     about = f"need about {need.total(config.batch) / 2**30:.1f} GiB, {free / 2**30:.1f} are free"
     return f"{config.batch} samples of {side} pixels {about}; {rest}"
 
@@ -112,20 +122,21 @@ def largest_batch(attempt: Callable[[int], bool], most: int = _MOST) -> int:
     """The largest batch that fits, by doubling and then halving the gap.
 
     Args:
-        attempt: whether a batch of this size fits; what fits is taken to fit with fewer samples too.
+        attempt: whether a batch of this size fits; what fits is taken to fit with fewer samples too, but that one
+            sample alone is tried last: there are networks that cannot be trained on it.
         most: not more than this is tried.
 
     Returns:
         0 where not even one sample fits.
     """
-    good, bad = 0, None
-    size = 1
-    while bad is None and size <= most:
+    good, bad = 0, most + 1
+    size = min(2, most)
+    while good < size < bad:
         if attempt(size):
-            good, size = size, size * 2
+            good, size = size, min(size * 2, most)
         else:
             bad = size
-    while bad is not None and bad - good > 1:
+    while good + 1 < bad <= most:
         middle = (good + bad) // 2
         if attempt(middle):
             good = middle
@@ -135,43 +146,67 @@ def largest_batch(attempt: Callable[[int], bool], most: int = _MOST) -> int:
 
 
 def attempt_on_gpu(network: Network, loss: torch.nn.Module, config: Config, n_classes: int) -> Callable[[int], bool]:
-    """Whether a batch survives two whole steps on the GPU, at the configuration's precision."""
-    device = torch.device("cuda")
-    kinds = {"bf16": torch.bfloat16, "fp16": torch.float16}
-    side = config.patch or config.size
+    """Whether a batch survives two whole steps on the GPU, as the configuration would take them."""
 
     def attempt(batch: int) -> bool:
-        twin, judge = copy.deepcopy(network).to(device).train(), copy.deepcopy(loss).to(device)
-        optimiser = torch.optim.AdamW(twin.parameters())
+        fits = True
         try:
-            for _ in range(2):  # the optimiser's moments are there from the second on
-                image = torch.zeros(batch, 1, side, side, device=device)
-                target = torch.zeros(batch, n_classes, side, side, device=device)
-                if config.channels_last:
-                    image = image.contiguous(memory_format=torch.channels_last)
-                kind = kinds.get(config.precision)
-                with torch.autocast("cuda", dtype=kind or torch.float32, enabled=kind is not None):
-                    found = twin.set_loss(image, target + 1) if config.loss == "set" else twin(image)
-                (found if config.loss == "set" else judge(found, target)).backward()
-                optimiser.step()
-                optimiser.zero_grad()
-        except torch.cuda.OutOfMemoryError:
-            return False
-        finally:
-            del twin, optimiser
-            torch.cuda.empty_cache()
-        return True
+            _two_steps(network, loss, config, n_classes, batch)
+        except (RuntimeError, ValueError) as error:
+            if not (accelerator.is_short(error) or is_lone(error)):
+                raise
+            traceback.clear_frames(error.__traceback__)  # they hold what did fit
+            fits = False
+        accelerator.release()
+        return fits
 
     return attempt
 
 
+def is_lone(error: BaseException) -> bool:
+    """Whether torch says that the batch norm of a pooled picture cannot learn from one sample."""
+    return isinstance(error, ValueError) and "more than 1 value per channel" in str(error)
+
+
+def _two_steps(network: Network, loss: torch.nn.Module, config: Config, n_classes: int, batch: int) -> None:
+    """Two, because the optimiser's moments are there from the second on."""
+    device, side = accelerator.device(), config.patch or config.size
+    kind = {"bf16": torch.bfloat16, "fp16": torch.float16}.get(config.precision)
+    twin, judge = copy.deepcopy(network).to(device).train(), copy.deepcopy(loss).to(device)
+    held = [copy.deepcopy(twin)] if config.ema else []
+    if config.devices * config.nodes > 1:  # gradients lie in buckets too, to be sent to the other devices
+        held.append(copy.deepcopy(twin))
+    optimiser = make_optimiser(twin, encoder_of(twin), config)
+    for _ in range(2):
+        image = torch.zeros(batch, 1, side, side, device=device)
+        planes = torch.zeros(batch, 1, side, side, device=device, dtype=torch.int32 if n_classes <= 32 else torch.int64)
+        target = expand(planes, None, n_classes)
+        if config.channels_last:
+            image = image.contiguous(memory_format=torch.channels_last)
+        with torch.autocast(device.type, kind, cache_enabled=False) if kind else contextlib.nullcontext():
+            found = twin.set_loss(image, target + 1) if config.loss == "set" else judge(twin(image), target)
+        found.backward()
+        torch.nn.utils.clip_grad_norm_(twin.parameters(), config.clip or 1.0)
+        optimiser.step()
+        optimiser.zero_grad()
+
+
 def too_large(module: Segmenter) -> UsageError:
-    """The error for a batch that did not fit the GPU: it says what would, after trying."""
-    torch.cuda.empty_cache()
-    config = module.config
+    """The error for a batch that did not fit: on a GPU it says what would, after trying."""
+    config, n_classes = module.config, len(module.classes)
     module.to("cpu")
-    try_it = attempt_on_gpu(module.network, module.loss, config, len(module.classes))
-    return UsageError("batch", _told(config, largest_batch(try_it, config.batch - 1)))
+    module.zero_grad()
+    gc.collect()
+    accelerator.release()
+    if accelerator.present():
+        try_it = attempt_on_gpu(module.network, module.loss, config, n_classes)
+        return UsageError("batch", _told(config, largest_batch(try_it, config.batch - 1)))
+    free = free_memory() or 0
+    if config.loss == "set":
+        return UsageError("batch", f"{config.batch} samples do not fit the memory; {free / 2**30:.1f} GiB are free")
+    need = need_of(module.network, module.loss, config, n_classes)
+    fits = min(need.fits(int(_SHARE * free)), config.batch - 1)
+    return UsageError("batch", _told(config, fits, need, free))
 
 
 def find_batch(network: Network, loss: torch.nn.Module, config: Config, n_classes: int) -> tuple[int, str]:
@@ -180,9 +215,9 @@ def find_batch(network: Network, loss: torch.nn.Module, config: Config, n_classe
     Raises:
         UsageError: the system does not say how much memory is free.
     """
-    if torch.cuda.is_available():
+    if accelerator.present():
         found = largest_batch(attempt_on_gpu(network, loss, config, n_classes))
-        return found, f"tried on {torch.cuda.get_device_name()}"
+        return found, f"tried on {accelerator.name()}"
     if config.loss == "set":
         raise UsageError("batch", "what mask2former's matching keeps is known only from trying, on a GPU")
     free = free_memory()

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 
+from train import accelerator
 from train.config import Config
 from train.fit.checkpoint import CheckpointFile
 from train.models.zoo import Network
@@ -29,7 +30,7 @@ def make_trainer(
     with warnings.catch_warnings(), quiet_lightning():
         warnings.filterwarnings("ignore", module="lightning.*")
         return lightning.Trainer(
-            accelerator="auto" if torch.cuda.is_available() else "cpu",
+            accelerator="gpu" if accelerator.present() else "cpu",
             devices=config.devices,
             num_nodes=config.nodes,
             strategy=_strategy(config, network),
@@ -63,7 +64,7 @@ def _strategy(config: Config, network: Network) -> str:
         return "auto"
     kind = "ddp"
     if config.nodes == 1:  # on the CPU by fork: a fresh process imports Lightning before torchvision is repaired
-        kind = "ddp_spawn" if torch.cuda.is_available() else "ddp_fork"
+        kind = "ddp_spawn" if accelerator.present() else "ddp_fork"
     return f"{kind}_find_unused_parameters_true" if has_idle_weights(network, config) else kind
 
 

@@ -131,12 +131,12 @@ def predictions(module: Segmenter, shown: Dataset) -> np.ndarray:
     """
     places = np.unique(np.linspace(0, len(shown) - 1, FILMS).astype(int)).tolist()
     items = [shown[k] for k in places]
-    batch = collate(items)
     network = module.scored
     training = network.training
     network.eval()
-    with torch.inference_mode():
-        found = (network(batch["image"].to(module.device).float()) > 0).cpu().numpy()
+    with torch.inference_mode():  # one by one: several at once may not fit where a batch in half precision just does
+        images = (collate([item])["image"].to(module.device).float() for item in items)
+        found = [(network(image) > 0)[0].cpu().numpy() for image in images]
     network.train(training)
     truth = [np.bitwise_or.reduce(item["planes"], axis=0) for item in items]
     drawn = [outlines(i["image"], t, p) for i, t, p in zip(items, truth, found, strict=True)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import traceback
 import warnings
 from collections.abc import Sequence
@@ -12,17 +11,19 @@ from typing import Any
 import torch
 
 from curate.errors import CarpusError, UsageError
+from train import accelerator
 from train.arms import Arm
 from train.config import Config
 from train.data.draws import DrawSampler, loader_workers, make_loader
 from train.data.feed import inner_set, training_set
 from train.data.store import DigestStore
-from train.fit.batch import check_batch, too_large
+from train.fit.batch import check_batch, is_lone, too_large
 from train.fit.callbacks import EarlyStop, Journal, Keeper
 from train.fit.checkpoint import read_checkpoint
 from train.fit.devices import look_length, make_trainer, quiet_lightning
 from train.fit.loggers import Board, make_loggers
 from train.fit.module import LossError, Segmenter
+from train.fit.ranks import leads
 from train.models.zoo import Initial, build, initialise
 from train.progress import Reporter
 from train.runs import RunFolder
@@ -50,8 +51,10 @@ def optimise(
     initial = initialise(network, config)
     reporter.line(
         f"{name}: {config.architecture} on {config.encoder}, {len(arm.training)} samples, {config.steps} steps "
-        f"of {config.batch * config.accumulate}; {initial.note}"
+        f"of {config.batch * config.accumulate}; {initial.note}; on {accelerator.name()}"
     )
+    if remark := accelerator.remark(config.precision):
+        reporter.line(f"{name}: {remark}")
     if config.channels_last:
         network = network.to(memory_format=torch.channels_last)
     module = Segmenter(network, config, store.classes, seed)
@@ -59,7 +62,7 @@ def optimise(
     look = look_length(config)
     films = training_set(arm, store, config, seed)
     sampler = DrawSampler(len(arm.training), look * config.batch * config.accumulate * world, seed, world)
-    workers, pin = loader_workers(config.workers), torch.cuda.is_available()
+    workers, pin = loader_workers(config.workers), accelerator.present()
     inner = make_loader(inner_set(arm, store, config), None, config.batch, 0, pin) if arm.inner else None
     check_batch(module)
     state = read_checkpoint(folder.resume)
@@ -72,6 +75,8 @@ def optimise(
         loggers = make_loggers(config, folder, name, from_step)
         callbacks = [*_callbacks(config, folder, name, reporter), *([Board(shown)] if loggers else []), *also]
         _fit(make_trainer(config, folder, loggers, callbacks, network), module, loader, inner, folder.resume)
+        if not leads(config):  # the checkpoint is the leader's, who may have done with it by now
+            return config.steps, initial, module.scored.cpu()
         state = read_checkpoint(folder.resume)
     # from the file, for with several processes the module trained here may not be the one in this process
     module.load_state_dict(state["state_dict"])
@@ -85,25 +90,40 @@ def _fit(trainer: Any, module: Segmenter, loader: Any, inner: Any, resume: Path)
         warnings.filterwarnings("ignore", message=".*(num_workers|lr_scheduler.step|isinstance.*LeafSpec).*")
         try:
             trainer.fit(module, loader, inner, ckpt_path=resume if resume.is_file() else None, weights_only=True)
-        except torch.cuda.OutOfMemoryError as error:
-            short = error
-            traceback.clear_frames(error.__traceback__)  # they hold the activations that did not fit
         except LossError as error:
             kept = read_checkpoint(resume)
             at = f"step {kept['global_step']} is kept in {resume.name}" if kept else "none was kept before it"
             raise LossError(None, f"{error.detail}; of the checkpoints, {at}") from error
         except torch.multiprocessing.ProcessRaisedException as error:
             raise _told_by_process(str(error), module.config) or error from error
-        except RuntimeError as error:
-            if "deterministic" not in str(error):
+        except torch.multiprocessing.ProcessExitedException as error:
+            raise CarpusError(None, f"a process of several died (out of memory?): {error}") from error
+        except (RuntimeError, ValueError) as error:
+            if accelerator.is_short(error):
+                short = error
+                traceback.clear_frames(error.__traceback__)  # they hold the activations that did not fit
+            elif told := _told_by_torch(error, module.config):
+                raise told from error
+            else:
                 raise
-            reason = str(error).split(".")[0]
-            raise UsageError("deterministic", f"this network has a kernel that is not: {reason}") from error
         except SystemExit as error:  # Lightning's way to say that it was interrupted from the keyboard
             raise KeyboardInterrupt from error
     if short is not None:
-        gc.collect()
         raise too_large(module) from short
+
+
+def _told_by_torch(error: Exception, config: Config) -> CarpusError | None:
+    """What an error of torch's means for the configuration; ``None`` where it is a fault of ours."""
+    reason = " ".join(str(error).split(". ")[0].split())[:200]
+    if is_lone(error):
+        return UsageError("batch", f"{config.batch}: this network's batch norm needs two samples a step and device")
+    if "deterministic" in reason:
+        return UsageError("deterministic", f"this network has a kernel that is not: {reason}")
+    if type(error).__module__.startswith(("torch._dynamo", "torch._inductor")):
+        return UsageError("compile", f"torch.compile cannot take this network on this machine: {reason}")
+    if "CUDA error" in reason:
+        return CarpusError(None, f"the GPU failed: {reason}; with CUDA_VISIBLE_DEVICES= in front, the CPU is taken")
+    return None
 
 
 def _told_by_process(text: str, config: Config) -> CarpusError | None:

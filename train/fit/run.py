@@ -8,12 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
 from filelock import FileLock, Timeout
 
-from curate.errors import LockedError
+from curate.errors import LockedError, UsageError
 from curate.files import write_atomically
 from curate.sample.read import SampleReader
+from train import accelerator
 from train.arms import Arm
 from train.config import Config
 from train.data.feed import open_store, prepare_arm
@@ -22,6 +22,7 @@ from train.evaluate import evaluate
 from train.fit.loggers import check_loggers, log_scores
 from train.fit.losses import Loss
 from train.fit.optimise import optimise
+from train.fit.ranks import leads, wait_for
 from train.models.zoo import encoder_name
 from train.progress import Reporter
 from train.runs import RunFolder, read_record, run_folder, save_model, write_record
@@ -37,17 +38,14 @@ class RunResult:
     was_finished: bool
 
 
-def device() -> torch.device:
-    """The GPU when there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-
-
 def check_options(config: Config, classes: Sequence[str]) -> None:
     """Refuse what can be refused before a film is decoded, which takes minutes for a large set.
 
     Raises:
-        UsageError: an unknown encoder, class, transform or logger.
+        UsageError: an unknown encoder, class, transform or logger; more GPUs than there are.
     """
+    if accelerator.present() and config.devices > accelerator.count():
+        raise UsageError("devices", f"{config.devices} asked for, this machine has {accelerator.count()} GPUs")
     Loss(config, classes)
     if config.augment != "none":
         OnlineAugmenter(config.augment, 64)
@@ -74,6 +72,12 @@ def fit_run(arm: Arm, seed: int, config: Config, runs: Path, reporter: Reporter)
         return RunResult(folder, read_record(folder.path), True)
     check_options(config, arm.version.manifest.classes)
     folder.path.mkdir(parents=True, exist_ok=True)
+    if not leads(config):
+        store = open_store(Path(runs) / "cache", config, arm.version.manifest.classes)
+        prepare_arm(arm, store, config, reporter)
+        optimise(arm, seed, config, store, folder, name, reporter)
+        wait_for(folder)
+        return RunResult(folder, read_record(folder.path), False)
     try:
         with FileLock(folder.path / ".lock", timeout=0):
             return RunResult(folder, _fit(arm, seed, config, runs, folder, name, reporter), False)
@@ -92,8 +96,9 @@ def _fit(
     save_model(folder.model, network, config, store.classes, steps)
     trained = time.monotonic() - since
     with reporter.task(f"{name}, scoring", len(arm.evaluation)) as task:
+        network = network.to(accelerator.device())
         rows = evaluate(
-            network.to(device()), arm.evaluation, store, SampleReader(arm.version), threshold=config.threshold,
+            network, arm.evaluation, store, SampleReader(arm.version), threshold=config.threshold,
             keep=folder.predictions, keep_size=config.predictions, progress=task,
         )  # fmt: skip
     write_scores(folder.scores, rows)
@@ -104,7 +109,7 @@ def _fit(
         "epochs": round(steps * per_step / len(arm.training), 3),
         "samples_per_step": per_step,
         "initial_weights": initial.origin,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU",
+        "device": accelerator.name(),
         "seconds": {"training": round(trained, 1), "scoring": round(time.monotonic() - since - trained, 1)},
     }
     record = write_record(folder, arm, config, seed, more)

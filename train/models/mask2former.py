@@ -7,6 +7,7 @@ its home ground, for every query has a mask of its own. Its Swin encoder begins 
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -22,6 +23,7 @@ ENCODERS = {
     "swin-small": (96, (2, 2, 18, 2), (3, 6, 12, 24)),
     "swin-base": (128, (2, 2, 18, 2), (4, 8, 16, 32)),
 }
+_LOGITS = ("masks_queries_logits", "class_queries_logits")
 _LEAST = 1e-4  # probability: keeps the logits of empty places finite
 
 
@@ -47,15 +49,16 @@ class Mask2Former(nn.Module):
         The sum over queries of class probability times mask probability, as a logit; at most certainty.
         """
         found = self.model(pixel_values=image)
-        classes = found.class_queries_logits.float().softmax(-1)[..., :-1]
-        masks = found.masks_queries_logits.float().sigmoid()
-        added = torch.einsum("bqc,bqhw->bchw", classes, masks)
-        # queries that agree add up to more than 1; Grad-CAM still asks what they saw, so the limit passes gradients
-        p = added + (added.clamp(_LEAST, 1 - _LEAST) - added).detach()
-        return interpolate(p.logit(), image.shape[-2:], mode="bilinear", align_corners=False)
+        with _in_full(image):  # in half precision the limit below would be 1, and its logit infinite
+            classes = found.class_queries_logits.float().softmax(-1)[..., :-1]
+            masks = found.masks_queries_logits.float().sigmoid()
+            added = torch.einsum("bqc,bqhw->bchw", classes, masks)
+            # queries that agree add up to more than 1; Grad-CAM still asks what they saw, so the limit passes gradients
+            p = added + (added.clamp(_LEAST, 1 - _LEAST) - added).detach()
+            return interpolate(p.logit(), image.shape[-2:], mode="bilinear", align_corners=False)
 
     def set_loss(self, image: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
-        """The network's own loss.
+        """The network's own loss; matching and sums in float32, whatever the precision, as in the paper's code.
 
         Args:
             image: float (B, 1, H, W). target: float (B, classes, H, W) in [0, 1].
@@ -63,7 +66,20 @@ class Mask2Former(nn.Module):
         held = [sample.amax((1, 2)) > 0 for sample in target]
         masks = [sample[there] for sample, there in zip(target, held, strict=True)]
         classes = [there.nonzero().flatten() for there in held]
-        return self.model(pixel_values=image, mask_labels=masks, class_labels=classes).loss.squeeze()
+        found = self.model(pixel_values=image, output_auxiliary_logits=True)
+        last = {name: getattr(found, name).float() for name in _LOGITS}
+        others = [{name: layer[name].float() for name in _LOGITS} for layer in found.auxiliary_logits]
+        with _in_full(image):
+            parts = self.model.get_loss_dict(
+                **last, mask_labels=masks, class_labels=classes, auxiliary_predictions=others
+            )
+            return self.model.get_loss(parts).squeeze()
+
+
+def _in_full(image: torch.Tensor) -> AbstractContextManager:
+    """Arithmetic in float32 on the device of ``image``, also where a run is trained in half precision."""
+    kind = image.device.type
+    return torch.autocast(kind, enabled=False) if torch.amp.is_autocast_available(kind) else nullcontext()
 
 
 def build_mask2former(config: Config, n_classes: int) -> Mask2Former:

@@ -10,7 +10,7 @@ import torch
 
 from curate import terminal
 from curate.errors import CarpusError, UsageError
-from train.fit.run import device
+from train import accelerator
 from train.predict.members import Member
 from train.predict.output import write_predictions
 from train.predict.predictor import Predictor, find_members, find_pictures, predict_pictures
@@ -67,7 +67,7 @@ def predict_command(paths: Sequence[Path], out: Path, kind: str | None, look: Lo
     pictures = find_pictures(place)
     if kind == "csv":
         _check_names(pictures)
-    predictor = make_predictor(runs, look, device())
+    predictor = make_predictor(runs, look, accelerator.device())
     refused: list[CarpusError] = []
     with Reporter().task("predicting", len(pictures)) as task:
         found = predict_pictures(predictor, pictures, refused)

@@ -13,8 +13,8 @@ from curate import terminal
 from curate.errors import UsageError
 from curate.sample.image import background_level
 from curate.sample.warp import Film
+from train import accelerator
 from train.evaluate import true_plane
-from train.fit.run import device
 from train.predict.members import Member, find_members, mean_dice, shares
 from train.predict.predictor import METHODS, Predictor, combine, majority
 from train.progress import Reporter
@@ -25,7 +25,7 @@ from train.upscale import plane_of_logits
 
 def ensemble_command(runs: Sequence[Path], data: Path | None, tta: Sequence[str], tuned: bool, as_json: bool) -> int:
     """Print the mean Dice of every member and of every way of putting them together."""
-    members = find_members(runs, device(), tuned)
+    members = find_members(runs, accelerator.device(), tuned)
     if len(members) < 2:
         raise UsageError("ensemble", "needs at least two runs")
     opened = open_run(members[0].path, data)
@@ -84,7 +84,7 @@ def _possible(members: Sequence[Member], patients: set[str]) -> set[str]:
 
 def _ways(members: Sequence[Member], gray: np.ndarray, tta: Sequence[str], methods: Sequence[str]) -> list[np.ndarray]:
     """The planes of one film: each member's, then each way's; whole films go through each network once."""
-    on, n = device(), len(members[0].classes)
+    on, n = accelerator.device(), len(members[0].classes)
     if any(member.patch for member in members):  # their logits are too large to keep
         planes = [Predictor([member], on, tta=tta).plane(gray) for member in members]
         mixed = {m: Predictor(members, on, m, tta).plane(gray) for m in methods if m != "hard"}

@@ -13,6 +13,7 @@ from torch import nn
 
 from curate.errors import UsageError
 from train.compare.runs import find_runs
+from train.evaluate import ask
 from train.runs import load_model
 from train.scores import ScoreRow, read_scores
 
@@ -42,9 +43,7 @@ class Member:
 
     def probabilities(self, images: np.ndarray, device: torch.device) -> np.ndarray:
         """What the network says of grey pictures: uint8 (b, h, w) -> float32 (b, classes, h, w) in [0, 1]."""
-        with torch.inference_mode():
-            stack = torch.from_numpy(np.ascontiguousarray(images[:, None])).to(device)
-            return self.network(stack.float()).float().sigmoid_().cpu().numpy()
+        return ask(self.network, images, device, probabilities=True)
 
 
 def load_member(path: Path, device: torch.device, tuned: bool = False) -> Member:

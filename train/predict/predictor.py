@@ -18,7 +18,7 @@ from curate.sample.image import SUFFIXES, background_level, read_image
 from curate.sample.raster import plane_dtype
 from curate.sample.warp import Film, warp
 from train.data.films import letterbox, training_scale
-from train.evaluate import logits_of
+from train.evaluate import logits_of, windows_at_once
 from train.predict.members import METHODS, Member, check_members, find_members, load_member, shares
 from train.predict.refine import Refiner
 from train.predict.tally import Tally
@@ -29,7 +29,6 @@ from train.upscale import PlaneWriter, plane_of_logits
 
 __all__ = ["METHODS", "Member", "Predictor", "find_members", "find_pictures", "load_member", "predict_pictures"]
 _TINY = 1e-6
-_BATCH = 8  # windows at once on a GPU
 
 
 @dataclass(eq=False)
@@ -130,7 +129,7 @@ class Predictor:
             )
             return sum(parts)
 
-        n, batch = len(self.classes), 1 if self.device.type == "cpu" else _BATCH
+        n, batch = len(self.classes), windows_at_once(self.device)
         for rows in bands(image, film.background, side, self.overlap, self._views, run, n, batch):
             if tally is not None:
                 tally.add(rows, limits)

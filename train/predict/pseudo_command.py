@@ -9,7 +9,7 @@ from pathlib import Path
 from curate import terminal
 from curate.errors import UsageError
 from curate.manifest import Manifest, SampleRow
-from train.fit.run import device
+from train import accelerator
 from train.predict.predictor import Predictor, find_members
 from train.predict.pseudo import Labelled, label
 from train.progress import Reporter
@@ -28,8 +28,8 @@ def pseudo_command(
     if method == "hard":
         raise UsageError("--method", "votes do not say how sure they are: soft, weighted or class-wise")
     manifest = Manifest.find(data)
-    members = find_members(runs, device(), tuned)
-    predictor = Predictor(members, device(), method, tta)
+    members = find_members(runs, accelerator.device(), tuned)
+    predictor = Predictor(members, accelerator.device(), method, tta)
     made = label(manifest, predictor, source=source, confidence=confidence, name=name, progress=_shown)
     if as_json:
         terminal.print_json(_plain(made))
