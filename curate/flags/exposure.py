@@ -8,11 +8,13 @@ import cv2
 import numpy as np
 
 from curate.flags.detector import PIXELS, SetDetector
-from curate.flags.film import Film
+from curate.flags.film import Film, unpadded
 from curate.flags.result import Finding
 
-PLATE = 250
-"""Grey value from which a patch that touches the film's edge is bare plate beyond the collimator, not body."""
+PLATE, DARKEST, FLAT = 250, 200, 4.5
+"""Grey value from which a flat patch that touches the film's edge is bare plate beyond the collimator, not body: the
+first, or less where a value from the second on is common. Flat: a smaller standard deviation than the third; bone that
+reaches the edge has more."""
 
 SIDE, BANDS = 512, 64
 """Longer edge of the grid on which grey values are counted, and of its rows about as many as are looked at: a film's
@@ -43,24 +45,43 @@ ENOUGH = 12
 def body(gray: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """int64 (256,): how often each grey value occurs in what is neither bare plate nor empty film (the darker part by
     Otsu), given ``counts`` of the whole film."""
-    inside = counts - _plates(gray) if counts[PLATE:].any() else counts
+    inside = counts - _plates(gray, counts) if counts[DARKEST:].any() else counts
     if inside.sum() < 100 or np.count_nonzero(inside) == 1:
         return inside
     return np.where(_otsu(inside) < VALUES, inside, 0)
 
 
-def _plates(gray: np.ndarray) -> np.ndarray:
-    """int64 (256,): grey values of the bare plates, bright patches of some size that touch the film's edge."""
-    none = np.zeros(256, np.int64)
-    if max(int(line.max()) for line in (gray[0], gray[-1], gray[:, 0], gray[:, -1])) < PLATE:
-        return none
-    bright = cv2.threshold(gray, PLATE - 1, 1, cv2.THRESH_BINARY)[1]
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(bright)
-    height, width = gray.shape
-    left, top, wide, high, area = stats.T
-    edge = (left == 0) | (top == 0) | (left + wide == width) | (top + high == height)
-    chosen = np.flatnonzero(edge & (area > 0.01 * gray.size))
-    return sum((_counts(gray, cv2.inRange(labels, k, k)) for k in map(int, chosen) if k), none)
+def _plates(gray: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """int64 (256,): grey values of the bare plates, bright patches of some size that touch the film's edge; those that
+    are not white must be flat."""
+    found = np.zeros(256, np.int64)
+    if counts[PLATE:].any():
+        found += sum(_at_edge(gray, PLATE, 256))
+    common = np.convolve(counts[DARKEST:PLATE], np.ones(7), "same")  # of one grey value, but for grain
+    if common.max() > 0.01 * gray.size:
+        middle = DARKEST + int(common.argmax())
+        found += sum(c for c in _at_edge(gray, middle - 8, PLATE) if _spread(c) < FLAT)
+    return found
+
+
+def _at_edge(gray: np.ndarray, low: int, high: int) -> list[np.ndarray]:
+    """Grey values of each patch of values from ``low`` to below ``high`` that touches the edge and is larger than
+    a hundredth of it."""
+    lines = (gray[0], gray[-1], gray[:, 0], gray[:, -1])
+    if max(int(line.max()) for line in lines) < low:
+        return []
+    # without OpenCV's own statistics, which cost more than the patches do
+    labels = cv2.connectedComponents(cv2.inRange(gray, low, high - 1), None, 8, cv2.CV_16U)[1]
+    at_edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
+    sizes = np.bincount(labels.ravel())
+    chosen = [int(k) for k in at_edge if k and sizes[k] > 0.01 * gray.size]
+    return [_counts(gray, cv2.inRange(labels, k, k)) for k in chosen]
+
+
+def _spread(counts: np.ndarray) -> float:
+    """Standard deviation of some grey values."""
+    middle = (counts * VALUES).sum() / counts.sum()
+    return float(np.sqrt((counts * (VALUES - middle) ** 2).sum() / counts.sum()))
 
 
 def _otsu(counts: np.ndarray) -> int:
@@ -85,16 +106,6 @@ def averaged(some: np.ndarray) -> np.ndarray:
         return some[:, 0]
     across = width // rows
     return cv2.resize(some.reshape(-1, width)[:, : across * rows], (across, n), interpolation=cv2.INTER_AREA)
-
-
-def unpadded(gray: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns without those at the edges that hold one grey value only: what was put round a film to make it
-    square is none of it. Everything where nothing else is there."""
-    kept = []
-    for axis in (1, 0):
-        alive = np.flatnonzero(gray.max(axis) > gray.min(axis))
-        kept.append(slice(int(alive[0]), int(alive[-1]) + 1) if len(alive) else slice(None))
-    return kept[0], kept[1]
 
 
 def _strokes(gray: np.ndarray) -> int:

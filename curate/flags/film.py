@@ -42,6 +42,18 @@ def shrunk(gray: np.ndarray, side: int) -> np.ndarray:
     return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
 
 
+def unpadded(gray: np.ndarray) -> tuple[slice, slice]:
+    """Rows and columns without those at the edges that hold one grey value only: what was put round a film to make it
+    square is none of it. Everything where nothing else is there."""
+    kept = []
+    for axis, lines in ((1, gray[[0, -1]]), (0, gray[:, [0, -1]].T)):
+        alive = None
+        if any(line.max() == line.min() for line in lines):  # seldom so, and the rest costs more
+            alive = np.flatnonzero(gray.max(axis) > gray.min(axis))
+        kept.append(slice(int(alive[0]), int(alive[-1]) + 1) if alive is not None and len(alive) else slice(None))
+    return kept[0], kept[1]
+
+
 class Film:
     """A picture with all that is known of it; what is derived from its pixels is made on demand and kept until
     ``close``.
@@ -147,7 +159,8 @@ class Film:
         """What the shared networks make of the film; raises ``ImageError``."""
         from curate.flags.perception import perceive  # here, so that a cheap run never loads the network
 
-        return perceive(self.gray)
+        rows, columns = unpadded(self.gray)
+        return perceive(self.gray[rows, columns], corner=(columns.start or 0, rows.start or 0))
 
     @cached_property
     def fault(self) -> str | None:

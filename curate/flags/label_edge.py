@@ -75,4 +75,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Fin
     return findings
 
 
-DETECTOR = SetDetector("label-edge", 2, 0.5, LABELS, measure, judge)
+DETECTOR = SetDetector("label-edge", 3, 0.5, LABELS, measure, judge)

@@ -107,4 +107,4 @@ def look(film: Film) -> Finding | None:
     return Finding(score, why if score >= 0.5 else f"Names, places and side agree: a {side} hand.")
 
 
-DETECTOR = FilmDetector("label-side", 2, 0.5, LABELS, look)
+DETECTOR = FilmDetector("label-side", 3, 0.5, LABELS, look)

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from shapely.geometry import Polygon
 
+from curate.flags.film import unpadded
 from curate.sample.annotation import Annotation
 
 SIDE = 1024
@@ -25,11 +26,15 @@ INVERTED = -0.3
 
 
 def smoothed(gray: np.ndarray) -> tuple[np.ndarray, float]:
-    """Film at most ``SIDE`` long, log grey values smoothed, float32; and its scale."""
+    """Film at most ``SIDE`` long, log grey values smoothed, float32, NaN in what it was padded with; and its scale."""
     scale = min(1.0, SIDE / max(gray.shape))
     size = (max(1, round(gray.shape[1] * scale)), max(1, round(gray.shape[0] * scale)))
     small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA) if scale < 1 else gray
-    return cv2.GaussianBlur(np.log1p(small.astype(np.float32)), (0, 0), 1.2), scale
+    film = cv2.GaussianBlur(np.log1p(small.astype(np.float32)), (0, 0), 1.2)
+    seen = np.full_like(film, np.nan)
+    rows, columns = unpadded(small)
+    seen[rows, columns] = film[rows, columns]
+    return seen, scale
 
 
 def _samples(polygon: Polygon) -> tuple[np.ndarray, np.ndarray]:
@@ -47,7 +52,7 @@ def _samples(polygon: Polygon) -> tuple[np.ndarray, np.ndarray]:
 def profiles(film: np.ndarray, scale: float, polygon: Polygon) -> np.ndarray | None:
     """(points, 2 REACH + 1) fall of log grey value outwards across the outline; ``None`` for a speck.
 
-    Points whose reach leaves the film are left out.
+    Points whose reach leaves the film, or goes into its padding, are left out.
     """
     if polygon.exterior.length * scale < POINTS / 2:
         return None
@@ -61,6 +66,9 @@ def profiles(film: np.ndarray, scale: float, polygon: Polygon) -> np.ndarray | N
         return None
     grid = grid[inside].astype(np.float32)
     values = cv2.remap(film, grid[..., 0], grid[..., 1], cv2.INTER_LINEAR)
+    values = values[np.isfinite(values).all(1)]
+    if len(values) < POINTS // 4:
+        return None
     return (values[:, :-2] - values[:, 2:]) / 2
 
 

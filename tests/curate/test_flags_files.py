@@ -281,3 +281,26 @@ def test_a_known_answer_is_not_asked_again_unless_bytes_or_version_change(tmp_pa
     one(2)
     run_detectors(films_from_folder(tmp_path), known=known)
     assert asked[3:] == ["a.png", "b.png"]
+
+
+@pytest.mark.parametrize("how", ["padded", "white border", "letters", "plate"])
+def test_what_is_round_or_written_on_a_film_is_none_of_its_exposure(how):
+    rng = np.random.default_rng(4)
+    film = np.clip(textured(4, (480, 400)), 0, 215)
+    film[:, :40] = 60
+    changed = {
+        "padded": cv2.copyMakeBorder(film, 90, 90, 200, 60, cv2.BORDER_CONSTANT),
+        "white border": cv2.copyMakeBorder(film, 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=255),
+        "letters": cv2.putText(film.copy(), "R 12:34 CLINIC", (10, 40), 0, 1.2, 255, 3),
+        "plate": np.vstack([film, (229 + rng.integers(-2, 3, (60, 400))).astype(np.uint8)]),
+    }[how]
+    before, after = (EXPOSURE.measure(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in (film, changed))
+    for key in ("ground", "middle", "high")[: 2 if how == "letters" else 3]:
+        assert after[key] == pytest.approx(before[key], abs=6), key
+    assert after["white"] == pytest.approx(before["white"], abs=0.01)
+
+
+def test_overexposed_body_is_still_clipped():
+    film = textured(4, (480, 400)).astype(float) * 2.6
+    said = EXPOSURE.measure(Film("x", "x", pixels=lambda: np.clip(film, 0, 255).astype(np.uint8), digest="x"))
+    assert said["white"] > 0.3
