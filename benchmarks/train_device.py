@@ -6,9 +6,9 @@
 Without a folder, on a phantom of 24 films of 1024 pixels that it makes itself. For each preset and size: steps a second
 of the network on one batch that already lies on the device; steps a second of the whole training, Lightning, loader
 processes and augmentation included; the share of time between the end of a step and the arrival of the next batch; and
-the memory that a sample takes. The waits are timed in steps of their own, each of them ended on the device too, so that
-timing slows none of those that are counted. Made for a GPU (bf16 there); on a CPU it runs the same, to show that it
-does.
+the memory that a sample takes: the most that training held, without weights, gradients and moments, over the batch. The
+waits are timed in steps of their own, each of them ended on the device too, so that timing slows none of those that are
+counted. Made for a GPU (bf16 there); on a CPU it runs the same, to show that it does.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from train.data.planes import expand
 from train.fit.devices import make_trainer, quiet_lightning
 from train.fit.module import Segmenter
 from train.fit.optim import make_optimiser
-from train.models.zoo import build
+from train.models.zoo import build, encoder_of
 from train.progress import Reporter
 from train.runs import RunFolder
 from train.stack import lightning
@@ -92,15 +92,16 @@ def synchronise() -> None:
 def on_device(module: Segmenter, batch: dict[str, Any], config: Config, steps: int) -> float:
     """Steps a second on one batch that is on the device."""
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    module = module.to(device)
+    module = module.to(device).train()
     batch = {key: value.to(device) if isinstance(value, torch.Tensor) else value for key, value in batch.items()}
-    optimiser = make_optimiser(module.network, module.network.body.encoder, config)
+    optimiser = make_optimiser(module.network, encoder_of(module.network), config)
     since = 0.0
     for step in range(WARM + steps):
         if step == WARM:
             synchronise()
             since = time.perf_counter()
-        with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
+        # as Lightning's: no cache of cast weights between operations
+        with torch.autocast(device.type, torch.bfloat16, config.precision == "bf16", cache_enabled=False):
             image = module._image(batch)
             target = expand(batch["planes"], batch["weights"], len(module.classes))
             loss = module.loss(module.network(image), target)
@@ -133,7 +134,9 @@ def measure(manifest: Manifest, version: str, config: Config, cache: Path, steps
         warnings.simplefilter("ignore")
         make_trainer(config, RunFolder(Path(folder)), [], [clock], module.network).fit(module, loader)
     batch = next(iter(make_loader(films, sampler, config.batch, 0, False)))
-    taken = f"{torch.cuda.max_memory_allocated() / 2**20 / config.batch:.0f} MiB of the GPU a sample, " if gpu else ""
+    fixed = 4 * sum(p.numel() * p.element_size() for p in module.network.parameters())
+    per_sample = (torch.cuda.max_memory_allocated() - fixed) / 2**20 / config.batch if gpu else 0
+    taken = f"{per_sample:.0f} MiB of the GPU a sample and {fixed / 2**20:.0f} for the weights, " if gpu else ""
     sent = sum(batch[key].numel() * batch[key].element_size() for key in ("image", "planes")) / config.batch / 2**20
     ideal = on_device(module, batch, config, steps)
     ours, share = clock.per_second, clock.waited

@@ -63,3 +63,8 @@ def is_short(error: BaseException) -> bool:
     if isinstance(error, torch.cuda.OutOfMemoryError):
         return True
     return isinstance(error, RuntimeError) and any(words in str(error) for words in _SHORT)
+
+
+def is_lone(error: BaseException) -> bool:
+    """Whether torch says that a norm has one value to go by: of one sample pooled, or of a picture too small."""
+    return isinstance(error, ValueError) and "more than 1 value per channel" in str(error)

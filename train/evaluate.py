@@ -58,14 +58,17 @@ def ask(network: nn.Module, images: np.ndarray, device: torch.device, probabilit
         float32 (b, classes, h, w).
 
     Raises:
-        UsageError: not even one picture of this size fits the GPU.
+        UsageError: not even one picture of this size fits the GPU; or they are too small for the network.
     """
     try:
         with torch.inference_mode():
             stack = torch.from_numpy(np.array(images[:, None])).to(device).float()
             found = network(stack).float()
             return (found.sigmoid_() if probabilities else found).cpu().numpy()
-    except RuntimeError as error:
+    except (RuntimeError, ValueError) as error:
+        if accelerator.is_lone(error):
+            height, width = images.shape[1:]
+            raise UsageError("predict", f"{width} x {height} pixels are too few for this network") from error
         if device.type == "cpu" or not accelerator.is_short(error):
             raise
         traceback.clear_frames(error.__traceback__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from multiprocessing.reduction import ForkingPickler
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -21,7 +22,7 @@ from train import accelerator  # noqa: E402
 from train.arms import make_arm  # noqa: E402
 from train.cli import app  # noqa: E402
 from train.config import LOSSES, load  # noqa: E402
-from train.data.draws import collate  # noqa: E402
+from train.data.draws import DrawSampler, collate, make_loader  # noqa: E402
 from train.evaluate import ask  # noqa: E402
 from train.fit.batch import attempt_on_gpu, too_large  # noqa: E402
 from train.fit.devices import _strategy  # noqa: E402
@@ -174,6 +175,8 @@ def test_what_the_machine_cannot_do_is_said_before_or_in_one_line(monkeypatch):
         check_options(load(None, ["devices=4"]), CLASSES)
     module = _module("devices=2")
     assert _strategy(module.config, module.network) == "ddp_spawn"  # a fork would carry the parent's CUDA with it
+    sent = ForkingPickler.dumps((_module(), make_loader(["a"], DrawSampler(3, 9, 0, 2), 4, 2, False)))
+    assert len(sent) > 1000
     monkeypatch.setattr(torch.cuda, "get_device_capability", lambda: (7, 5))
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "a T4")
     assert accelerator.remark("bf16") == "bf16 is only emulated on a T4: fp16 is faster there"
@@ -183,9 +186,12 @@ def test_what_the_machine_cannot_do_is_said_before_or_in_one_line(monkeypatch):
         (RuntimeError("CUDA error: no kernel image is available for execution on the device"), "the GPU failed: CUDA"),
         (RuntimeError("adaptive_avg_pool2d_backward_cuda does not have a deterministic implementation, but"),
          "deterministic: this network has a kernel that is not: adaptive_avg_pool2d_backward_cuda"),
-        (ValueError("Expected more than 1 value per channel when training, got"), "batch norm needs two samples"),
+        (ValueError("Expected more than 1 value per channel when training, got"), "size: 32 pixels are too few"),
     ):  # fmt: skip
         assert told in str(_told_by_torch(error, config))
+    assert "two samples" in str(
+        _told_by_torch(ValueError("Expected more than 1 value per channel"), load(None, ["batch=1"]))
+    )
     assert _told_by_torch(RuntimeError("shapes do not match"), config) is None
     for text in ("CUDA out of memory.", "cuDNN error: CUDNN_STATUS_NOT_SUPPORTED. This", "CUBLAS_STATUS_ALLOC_FAILED"):
         assert accelerator.is_short(RuntimeError(text))
@@ -216,7 +222,7 @@ def gpu(monkeypatch):
     "more",
     [
         ("accumulate=2", "augment=flip", "schedule=plateau", "patience=3"),
-        ("patch=32", "channels_last=true", "optimiser=radam"),
+        ("patch=64", "channels_last=true", "optimiser=radam"),
     ],
 )
 def test_whole_runs_leave_no_tensor_behind(tiny, settings, gpu, more):
@@ -238,7 +244,7 @@ def test_finished_runs_are_used_on_the_device_as_on_the_cpu(trained_copy, gpu, t
     again = {(row.image, row.label): row.dice for row in read_scores(Path(first) / "validation" / "scores.csv")}
     assert again == pytest.approx(scores, abs=1e-4, nan_ok=True)
     assert run(app, ["predict", first, second, films, "-o", str(tmp_path / "a.csv"), "--tta", "flip", "rotate"]) == 0
-    words = ["--window", "48", "--size", "96", "--refine", "carpal"]
+    words = ["--window", "64", "--size", "96"]
     assert run(app, ["predict", first, films, "-o", str(tmp_path / "b"), "--format", "coco", *words]) == 0
     assert run(app, ["thresholds", first]) == 0
     assert run(app, ["ensemble", first, second]) == 0

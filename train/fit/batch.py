@@ -153,7 +153,7 @@ def attempt_on_gpu(network: Network, loss: torch.nn.Module, config: Config, n_cl
         try:
             _two_steps(network, loss, config, n_classes, batch)
         except (RuntimeError, ValueError) as error:
-            if not (accelerator.is_short(error) or is_lone(error)):
+            if not (accelerator.is_short(error) or accelerator.is_lone(error)):
                 raise
             traceback.clear_frames(error.__traceback__)  # they hold what did fit
             fits = False
@@ -161,11 +161,6 @@ def attempt_on_gpu(network: Network, loss: torch.nn.Module, config: Config, n_cl
         return fits
 
     return attempt
-
-
-def is_lone(error: BaseException) -> bool:
-    """Whether torch says that the batch norm of a pooled picture cannot learn from one sample."""
-    return isinstance(error, ValueError) and "more than 1 value per channel" in str(error)
 
 
 def _two_steps(network: Network, loss: torch.nn.Module, config: Config, n_classes: int, batch: int) -> None:

@@ -17,7 +17,7 @@ from train.config import Config
 from train.data.draws import DrawSampler, loader_workers, make_loader
 from train.data.feed import inner_set, training_set
 from train.data.store import DigestStore
-from train.fit.batch import check_batch, is_lone, too_large
+from train.fit.batch import check_batch, too_large
 from train.fit.callbacks import EarlyStop, Journal, Keeper
 from train.fit.checkpoint import read_checkpoint
 from train.fit.devices import look_length, make_trainer, quiet_lightning
@@ -115,7 +115,10 @@ def _fit(trainer: Any, module: Segmenter, loader: Any, inner: Any, resume: Path)
 def _told_by_torch(error: Exception, config: Config) -> CarpusError | None:
     """What an error of torch's means for the configuration; ``None`` where it is a fault of ours."""
     reason = " ".join(str(error).split(". ")[0].split())[:200]
-    if is_lone(error):
+    if accelerator.is_lone(error) and config.batch > 1:
+        side = config.patch or config.size
+        return UsageError("patch" if config.patch else "size", f"{side} pixels are too few for this network")
+    if accelerator.is_lone(error):
         return UsageError("batch", f"{config.batch}: this network's batch norm needs two samples a step and device")
     if "deterministic" in reason:
         return UsageError("deterministic", f"this network has a kernel that is not: {reason}")

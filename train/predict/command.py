@@ -82,7 +82,8 @@ def predict_command(paths: Sequence[Path], out: Path, kind: str | None, look: Lo
             told["refined"] = refiner.done
         terminal.print_json(told)
     else:
-        terminal.say(f"{done} pictures predicted by {len(predictor.members)} runs: {out}")
+        many, runs = len(predictor.members), "run" if len(predictor.members) == 1 else "runs"
+        terminal.say(f"{done} picture{'s' if done != 1 else ''} predicted by {many} {runs}: {out}")
         if refiner is not None:
             terminal.say(f"{refiner.region} looked at again on {refiner.done}; not found on {refiner.missed}")
     return 2 if refused else 0
