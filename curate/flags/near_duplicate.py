@@ -17,6 +17,7 @@ from curate.flags.film import Film
 from curate.flags.lookup import pairs
 from curate.flags.result import Finding
 from curate.flags.signs import INVERTED, MIRRORED, at_side, bits_of, changed, features, measure
+from curate.sample.image import background_level
 
 CLOSE = 72
 """Sum of 128 signs times signs (128: the same, 0: unrelated) from which on two features match: 28 bits differ."""
@@ -69,8 +70,8 @@ def _fine(gray: np.ndarray) -> np.ndarray:
 def correlation(a: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
     """Correlation in [-1, 1] of the fine structure of two uint8 films where they overlap, after a refined alignment.
 
-    0 where less than a tenth of the smaller film overlaps. Where grain covers the fine structure of either, what is a
-    little coarser is compared; not elsewhere, since there the two hands of a patient are more alike.
+    0 where body overlaps on under a tenth of the smaller film. Where grain covers the fine structure of either, what
+    is a little coarser is compared; not elsewhere, since there the two hands of a patient are more alike.
     """
     if (most := max(grain(a), grain(b))) > GRAINY:
         softer = min(0.8 + 0.12 * most, SOFTEST)
@@ -104,7 +105,8 @@ def _agreement(source: np.ndarray, b: np.ndarray, matrix: np.ndarray) -> float:
     seen &= cv2.erode(seen.astype(np.uint8), np.ones((9, 9), np.uint8)) > 0
     flat = cv2.GaussianBlur(b.astype(np.float32), (0, 0), 3)
     seen &= flat > np.percentile(flat, 40)  # where there is body; empty film and its grain say nothing
-    if seen.sum() < 0.04 * b.size:
+    smaller = min(b.size, source.size * abs(float(np.linalg.det(matrix[:, :2]))))
+    if seen.sum() < max(0.04 * b.size, 0.1 * smaller):
         return 0.0
     x, y = moved[seen], _fine(b)[seen]
     x, y = x - x.mean(), y - y.mean()
@@ -121,11 +123,13 @@ def _score(value: float) -> float:
 
 
 def _laid_over(later: np.ndarray, earlier: np.ndarray, way: int, matrix: np.ndarray) -> float:
-    """Correlation of two films, the later one changed back. Of an inverted pair it is not known which is the negative,
-    and only bright parts count as body: the better of both."""
-    later = changed(later, way)
-    value = correlation(later, earlier, matrix)
-    return max(value, correlation(255 - later, 255 - earlier, matrix)) if way & INVERTED else value
+    """Correlation of two films, the later one changed back; of an inverted pair the negative is made a positive, since
+    only bright parts count as body: it is the one that rises less over the level of its border."""
+    first = changed(later, way & MIRRORED)
+    if way & INVERTED:
+        rises = [float(film.mean()) - background_level(film) for film in (later, earlier)]
+        first, earlier = (first, 255 - earlier) if rises[0] > rises[1] else (255 - first, earlier)
+    return correlation(first, earlier, matrix)
 
 
 def _words(way: int, matrix: np.ndarray) -> str:
