@@ -17,7 +17,6 @@ from curate.flags.film import Film
 from curate.flags.lookup import pairs
 from curate.flags.result import Finding
 from curate.flags.signs import INVERTED, MIRRORED, at_side, bits_of, changed, features, measure
-from curate.sample.image import background_level
 
 CLOSE = 72
 """Sum of 128 signs times signs (128: the same, 0: unrelated) from which on two features match: 28 bits differ."""
@@ -123,13 +122,11 @@ def _score(value: float) -> float:
 
 
 def _laid_over(later: np.ndarray, earlier: np.ndarray, way: int, matrix: np.ndarray) -> float:
-    """Correlation of two films, the later one changed back; of an inverted pair the negative is made a positive, since
-    only bright parts count as body: it is the one that rises less over the level of its border."""
-    first = changed(later, way & MIRRORED)
-    if way & INVERTED:
-        rises = [float(film.mean()) - background_level(film) for film in (later, earlier)]
-        first, earlier = (first, 255 - earlier) if rises[0] > rises[1] else (255 - first, earlier)
-    return correlation(first, earlier, matrix)
+    """Correlation of two films, the later one changed back. Of an inverted pair it is not known which is the negative
+    (bright plates at the border mislead), and only bright parts count as body: the better of both."""
+    later = changed(later, way)
+    value = correlation(later, earlier, matrix)
+    return max(value, correlation(255 - later, 255 - earlier, matrix)) if way & INVERTED else value
 
 
 def _words(way: int, matrix: np.ndarray) -> str:
