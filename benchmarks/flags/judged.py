@@ -15,6 +15,7 @@ from benchmarks.flags.real import Orientation, Real, truths
 from benchmarks.flags.sample import THINGS
 from benchmarks.flags.scores import HEADER, Case, Result, judge
 from curate.flags import Film
+from curate.flags.film import unpadded
 from curate.flags.heads import WHOLE, Features, say
 from curate.flags.perception import TURNS, Perception, joined, turned
 
@@ -49,8 +50,8 @@ def look(
     for number, film in enumerate(films):
         gray = Film(film.name, film.name, data / film.name).gray
         gray = 255 - gray if told["inverted"][film.name] else gray
+        close, gray = _close(gray, film), gray[unpadded(gray)]
         seen, negative = [turned(gray, turn) for turn in range(TURNS)], turned(255 - gray, 0)
-        close = _close(gray, film)
         case = {
             "film": film.name, "study": rows[film.name]["study"], "side": half[film.name],
             "truth": {n: told[f].get(film.name) for n, f in FLAGS.items()},

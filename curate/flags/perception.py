@@ -23,11 +23,13 @@ class Perception:
         cell: film pixels per cell, across and down.
         whole: name (of ``heads.WHOLE``) -> logit; "inverted" is of the film as it is, the others of it the right
         way up.
+        corner: film pixel (x, y) where the first cell begins: what was put round a film is not looked at.
     """
 
     layers: dict[str, np.ndarray]
     cell: tuple[float, float]
     whole: dict[str, float]
+    corner: tuple[int, int] = (0, 0)
 
     def chance(self, name: str) -> float:
         """Probability in [0, 1] of a statement about the whole film."""
@@ -53,7 +55,8 @@ class Perception:
 
     def in_pixels(self, x0: float, y0: float, x1: float, y1: float) -> Box:
         """A box given in cells."""
-        return x0 * self.cell[0], y0 * self.cell[1], x1 * self.cell[0], y1 * self.cell[1]
+        (x, y), (wide, high) = self.corner, self.cell
+        return x + x0 * wide, y + y0 * high, x + x1 * wide, y + y1 * high
 
     @cached_property
     def hand(self) -> np.ndarray:
@@ -134,16 +137,21 @@ def turned_back(dense: np.ndarray, turn: int) -> np.ndarray:
     return back
 
 
-def joined(size: tuple[int, int], said: list[Said], inverted: float) -> Perception:
+def joined(
+    size: tuple[int, int], said: list[Said], inverted: float, corner: tuple[int, int] = (0, 0)
+) -> Perception:
     """The mean of what was said of a film of ``size`` (h, w) in its quarter turns, in their order."""
     dense = np.mean([turned_back(s.dense, turn) for turn, s in enumerate(said)], 0)
     whole = {n: float(v) for n, v in zip(WHOLE, np.mean([s.whole for s in said], 0), strict=True)}
     cell = size[1] / dense.shape[2], size[0] / dense.shape[1]
-    return Perception(dict(zip(CELLS, dense, strict=True)), cell, {**whole, "inverted": inverted})
+    return Perception(dict(zip(CELLS, dense, strict=True)), cell, {**whole, "inverted": inverted}, corner)
 
 
-def perceive(gray: np.ndarray, weights: Mapping[str, np.ndarray] | None = None) -> Perception:
-    """Look at a uint8 (h, w) film in its quarter turns, the right way up.
+def perceive(
+    gray: np.ndarray, weights: Mapping[str, np.ndarray] | None = None, corner: tuple[int, int] = (0, 0)
+) -> Perception:
+    """Look at a uint8 (h, w) film, or the part of one that begins at pixel ``corner``, in its quarter turns, the right
+    way up.
 
     Where the head is not quite sure which way up that is, it sees the negative too, and what it says of both decides.
     """
@@ -156,4 +164,4 @@ def perceive(gray: np.ndarray, weights: Mapping[str, np.ndarray] | None = None) 
         if inverted > 0:
             gray, first = 255 - gray, other
     said = [first, *(say(weights, turned(gray, turn)) for turn in range(1, TURNS))]
-    return joined(gray.shape, said, inverted)
+    return joined(gray.shape, said, inverted, corner)

@@ -43,6 +43,19 @@ def test_fingers_are_followed_all_the_way_round(hand, turn):
     assert ("rotation" in result.flagged) == (turn != 0)
 
 
+@pytest.mark.parametrize("value", [0, 30, 255])
+def test_what_is_put_round_a_film_is_not_looked_at(hand, value):
+    asked = ["jewellery", "not-a-hand", "multiple-views", "nail-art", "rotation", "bent-wrist"]
+    film = hand[300:1800, 200:1700].copy()
+    film[500:520, 600:900] = 255  # a bangle, so that there is a place to point at
+    plain = said_of(film, asked)
+    padded = said_of(cv2.copyMakeBorder(film, 0, 160, 480, 40, cv2.BORDER_CONSTANT, value=value), asked)
+    assert [f.score for f in padded.flags] == [f.score for f in plain.flags]
+    assert padded.measures["fingers_deg"] == plain.measures["fingers_deg"]
+    there = [(f.where, g.where) for f, g in zip(plain.flags, padded.flags, strict=True) if f.where]
+    assert all(g == pytest.approx((f[0] + 480, f[1], f[2] + 480, f[3])) for f, g in there)
+
+
 def test_a_picture_without_a_hand_points_nowhere():
     result = said_of(np.full((300, 300), 20, np.uint8), ["rotation"])
     assert result.measures["fingers_deg"] is None
