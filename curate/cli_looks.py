@@ -28,8 +28,8 @@ def review(
         reviewer: who decides; by default the user's name.
         html: write a page to send round instead, with the pictures in it; it decides nothing.
     """
+    from curate.decisions import user
     from curate.manifest import Manifest
-    from curate.review.decisions import user
     from curate.review.export import write_export
     from curate.review.server import Review, serve
     from curate.terminal import progress, say

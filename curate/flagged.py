@@ -8,11 +8,11 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from curate.decisions import ACCEPTED, OUTCOMES, REJECTED, UNDECIDED, Decision, load_decisions
 from curate.flags.result import FilmFlags, Flag
 from curate.flags.store import JOURNAL, load_flags, remember, save_flags
 from curate.manifest import SampleRow, Version
 from curate.manifest.commit import writing
-from curate.review.decisions import ACCEPTED, OUTCOMES, REJECTED, UNDECIDED, Decision, load_decisions
 
 if TYPE_CHECKING:
     from curate.flags.film import Film

@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from curate.decisions import REJECTED
 from curate.flagged import raised_flags
 from curate.manifest import SampleRow, Version
 from curate.manifest.splits import fold_label
-from curate.review.decisions import REJECTED
 
 
 @dataclass(frozen=True)

@@ -206,7 +206,7 @@ def off_place(model: Model, placing: Placing) -> np.ndarray:
 @lru_cache(maxsize=4)
 def load_model(name: str = "skeleton.json") -> Model:
     """The model that ships with the package."""
-    return model_from(json.loads(resources.files("curate.flags").joinpath(name).read_text()))
+    return model_from(json.loads(resources.files("curate.flags").joinpath(name).read_text("utf-8")))
 
 
 def model_from(stored: Mapping) -> Model:

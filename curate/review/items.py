@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from curate.decisions import UNDECIDED, Decision, Decisions, now, record
 from curate.errors import UsageError
 from curate.flagged import Raised, raised_flags
 from curate.manifest import SampleRow, Version
-from curate.review.decisions import UNDECIDED, Decision, Decisions, now, record
 
 PAIRED = ("duplicate", "near-duplicate")
 """Flags that speak of a second film."""
@@ -97,7 +97,7 @@ def decide(version: Version, item: Item, outcome: str, by: str) -> Item:
     """Write a decision down and give the item as it stands then; on an error nothing is decided.
 
     Args:
-        outcome: of ``curate.review.decisions.OUTCOMES``; "undecided" takes a decision back.
+        outcome: of ``curate.decisions.OUTCOMES``; "undecided" takes a decision back.
 
     Raises:
         CarpusError: the decision could not be written.

@@ -20,10 +20,10 @@ from urllib.parse import urlsplit
 
 import orjson
 
+from curate.decisions import OUTCOMES, REJECTED, UNDECIDED, load_decisions
 from curate.errors import CarpusError, UsageError
 from curate.manifest import Version
 from curate.page import style
-from curate.review.decisions import OUTCOMES, REJECTED, UNDECIDED, load_decisions
 from curate.review.items import Item, decide, refreshed, review_items
 from curate.review.pictures import Pictures
 

@@ -13,12 +13,12 @@ import pytest
 
 from augment.select import Selection, select_parents
 from curate.cli import app
+from curate.decisions import DECISIONS, Decision, load_decisions, now, record
 from curate.errors import CarpusError, ManifestError, UsageError
 from curate.flagged import flags_by_sample, tally, tally_line
 from curate.leaks import twins_apart
 from curate.manifest import EVALUATION_ONLY, Manifest
 from curate.manifest.orphans import find_orphans
-from curate.review.decisions import DECISIONS, Decision, load_decisions, now, record
 from curate.review.items import decide, refreshed, review_items
 from curate.sample.read import SampleReader
 from curate.steps import drop
@@ -104,7 +104,7 @@ def test_kill_keeps_every_decision_that_was_told(tmp_path):
     code = """
 import sys
 from pathlib import Path
-from curate.review.decisions import Decision, now, record
+from curate.decisions import Decision, now, record
 for k in range(100000):
     record(Path(sys.argv[1]), Decision(str(k), "d", "jewellery", 1, "accepted", "Kim", now()))
     print(k, flush=True)

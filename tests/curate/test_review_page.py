@@ -11,10 +11,10 @@ import cv2
 import numpy as np
 import pytest
 
+from curate.decisions import DECISIONS, load_decisions
 from curate.errors import UsageError
 from curate.ingest import ingest
 from curate.review import export
-from curate.review.decisions import DECISIONS, load_decisions
 from curate.review.export import write_export
 from curate.review.items import decide, review_items
 from curate.review.server import Review, serve

@@ -17,9 +17,9 @@ import cv2
 import numpy as np
 import pytest
 
+from curate.decisions import DECISIONS, load_decisions
 from curate.errors import UsageError
 from curate.ingest import ingest
-from curate.review.decisions import DECISIONS, load_decisions
 from curate.review.pictures import THUMB, Pictures
 from curate.review.server import Review, serve
 from tests.flagging import put_flags
@@ -85,7 +85,7 @@ def test_what_the_page_needs(client):
     answer, page = client.ask()
     assert answer.status == 200
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
-    assert b"<script type=\"module\"" in page
+    assert b'<script type="module"' in page
     for name in ("page.css", "review.css", "review.js", "grid.js", "film.js", "tools.js"):
         assert client.ask(name)[0].status == 200
     state = json.loads(client.ask("state")[1])
