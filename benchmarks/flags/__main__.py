@@ -69,6 +69,8 @@ def main() -> None:
     print("\n".join(r.row() for r in results))
     for where, o in turned.items():
         print(f"fingers_deg      {where:<28} {o.row()}")
+    print("\n".join(["other tones, left-out fold: recall, false alarms", *judged.tones(*judged.load())]))
+    print(judged.composed(*judged.load()))
     for where, there in kinds.items():
         print(f"{where}: {labels.table(there)}")
     for name, values in baseline.items():

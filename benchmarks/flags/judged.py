@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -12,8 +13,9 @@ from benchmarks.flags.halves import halves_of
 from benchmarks.flags.marks import Marked, alone, close_up, fingers_degrees, hand_shown
 from benchmarks.flags.pictures import folds_of
 from benchmarks.flags.real import Orientation, Real, truths
-from benchmarks.flags.sample import THINGS
+from benchmarks.flags.sample import THINGS, Source, wearing
 from benchmarks.flags.scores import HEADER, Case, Result, judge
+from benchmarks.flags.tones import OTHERS, others
 from curate.flags import Film
 from curate.flags.film import unpadded
 from curate.flags.heads import WHOLE, Features, say
@@ -32,6 +34,15 @@ CLOSE = ", close up"
 NO_HALF = ", no half hand"
 """Of films that are no hand, those that show less than half of one: the rest are arms whose hand can be seen too."""
 
+WORN = {
+    "finger ring": ("jewellery", True),
+    "bangle": ("jewellery", False),
+    "implant": ("implant", None),
+    "nail art": ("nail-art", None),
+    "plaster": ("cast", None),
+}
+"""What is composed into films that show one hand and nothing on it: the thing it is, and whether on a finger."""
+
 KEPT = Path(__file__).with_name("judged.json")
 """What was said of the shared films by heads that had not learnt from them; written by ``benchmarks.flags.learn``."""
 
@@ -42,7 +53,8 @@ def look(
     data: Path, half_heads: Mapping[int, Heads], fold_heads: Mapping[int, Heads], log: Callable[[str], None]
 ) -> list[dict]:
     """For every film: what is true of it, and what is said by heads that know nothing of its half ("half", by half) and
-    by heads that know nothing of its fold ("fold", by fold); of hands alone on their film, close up as well."""
+    by heads that know nothing of its fold ("fold", by fold); in other tones as well, and close up where a hand is alone
+    on the film; with things composed in where nothing is on that hand."""
     films, rows, half = halves_of(data)
     fold = folds_of(films, rows, half)
     told = truths(Real({f.name: f for f in films}, rows, half, {}))
@@ -50,8 +62,11 @@ def look(
     for number, film in enumerate(films):
         gray = Film(film.name, film.name, data / film.name).gray
         gray = 255 - gray if told["inverted"][film.name] else gray
-        close, gray = _close(gray, film), gray[unpadded(gray)]
-        seen, negative = [turned(gray, turn) for turn in range(TURNS)], turned(255 - gray, 0)
+        gray = gray[unpadded(gray)]
+        close = _close(gray, film)
+        seen, negative = _turns(gray), turned(255 - gray, 0)
+        tones = {name: _turns(other) for name, other in others(gray).items()}
+        worn = _worn(film)
         case = {
             "film": film.name, "study": rows[film.name]["study"], "side": half[film.name],
             "truth": {n: told[f].get(film.name) for n, f in FLAGS.items()},
@@ -67,6 +82,15 @@ def look(
                 "logits": _logits(whole) | {"inverted": round(right, 3)},
                 "fingers_deg": None if degrees is None else round(degrees, 1),
             }
+            case[kind]["tones"] = {
+                name: _logits(joined(gray.shape, [say(weights, s) for s in other], right), 2)
+                for name, other in tones.items()
+            }
+            if worn:
+                case[kind]["composed"] = {
+                    what: _logits(joined(gray.shape, [say(weights, s) for s in other], right), 2)[WORN[what][0]]
+                    for what, other in worn.items()
+                }
             if close:
                 case[kind]["close"] = _logits(joined(gray.shape, [say(weights, s) for s in close], 0.0))
         cases.append(case)
@@ -81,11 +105,26 @@ def _close(gray: np.ndarray, film: Marked) -> list[Features]:
     if box is None:
         return []
     x0, y0, x1, y1 = (round(share * n) for share, n in zip(box, gray.shape[::-1] * 2, strict=True))
-    return [turned(gray[y0:y1, x0:x1], turn) for turn in range(TURNS)]
+    return _turns(gray[y0:y1, x0:x1])
 
 
-def _logits(whole: Perception) -> dict[str, float]:
-    return {n: round(whole.strongest(n) if n in THINGS else whole.whole[n], 3) for n in FLAGS}
+def _worn(film: Marked) -> dict[str, list[Features]]:
+    """What the heads see of a hand alone on its film with each of ``WORN`` composed in."""
+    if not alone(film) or film.boxes:
+        return {}
+    source, pictures = Source(film), {}
+    for what, (thing, on_finger) in WORN.items():
+        rng = np.random.default_rng(zlib.crc32(f"{film.name} {what}".encode()))
+        pictures[what] = wearing(source, thing, rng, on_finger)
+    return {what: _turns(picture) for what, picture in pictures.items() if picture is not None}
+
+
+def _turns(gray: np.ndarray) -> list[Features]:
+    return [turned(gray, turn) for turn in range(TURNS)]
+
+
+def _logits(whole: Perception, digits: int = 3) -> dict[str, float]:
+    return {n: round(whole.strongest(n) if n in THINGS else whole.whole[n], digits) for n in FLAGS}
 
 
 def high(negatives: np.ndarray, share: float = ALARMS) -> float:
@@ -100,12 +139,14 @@ def high(negatives: np.ndarray, share: float = ALARMS) -> float:
 
 
 def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
-    """Logit of each statement at which its flag is raised: on films, and on close-ups of hands, for ``ALARMS``."""
+    """Logit of each statement at which its flag is raised: what ``ALARMS`` of the films without it exceed, as they are,
+    in other tones and, where things are asked for, close up."""
     out = {}
     for name in FLAGS:
         no = [c[kind] for c in cases if c["truth"][name] is False]
-        films, close = [c["logits"][name] for c in no], [c["close"][name] for c in no if "close" in c]
-        out[name] = round(float(max(high(np.array(v)) for v in (films, close) if v)), 3)
+        said = [s for c in no for s in (c["logits"], *c["tones"].values())]
+        said += [c["close"] for c in no if "close" in c and name in THINGS]
+        out[name] = round(high(np.array([s[name] for s in said])), 3)
     return out
 
 
@@ -154,6 +195,29 @@ def orientation(cases: Sequence[dict]) -> dict[str, Orientation]:
     return out
 
 
+def tones(cases: Sequence[dict], half: Mapping[str, float]) -> list[str]:
+    """Recall and false alarms of each flag in each of the other tones, a line a tone, by heads that had not seen the
+    film's fold."""
+    lines = []
+    for tone in OTHERS:
+        parts = []
+        for name, flag in FLAGS.items():
+            told = [(c["truth"][name], c["fold"]["tones"][tone][name] >= half[name]) for c in cases]
+            found, alarms = ([raised for truth, raised in told if truth is kind] for kind in (True, False))
+            parts.append(f"{flag} {sum(found)}/{len(found)}, {sum(alarms)}/{len(alarms)}")
+        lines.append(f"{tone:<16} {'; '.join(parts)}")
+    return lines
+
+
+def composed(cases: Sequence[dict], half: Mapping[str, float]) -> str:
+    """How many of the things composed into hands alone are found, by heads that had not seen the film's fold."""
+    parts = []
+    for what, (thing, _) in WORN.items():
+        said = [c["fold"]["composed"][what] for c in cases if what in c["fold"].get("composed", ())]
+        parts.append(f"{what} {sum(v >= half[thing] for v in said)}/{len(said)}")
+    return "composed into hands, left-out fold: " + "; ".join(parts)
+
+
 def table(cases: Sequence[dict], half: Mapping[str, float]) -> str:
     """All of it, a line a flag and way of judging, with the films missed and the false alarms."""
     lines = [HEADER]
@@ -163,6 +227,8 @@ def table(cases: Sequence[dict], half: Mapping[str, float]) -> str:
         lines += [f"  {kind}: {', '.join(names)}" for kind, names in films.items() if names]
     for where, o in orientation(cases).items():
         lines.append(f"fingers_deg      {where:<28} {o.row()}")
+    lines += ["other tones, left-out fold: recall, false alarms", *tones(cases, half)]
+    lines.append(composed(cases, half))
     for kind, where in WHERE.items():
         told = sum(c[kind]["logits"]["inverted"] < 0 for c in cases)
         lines.append(f"inverted         {where:<28} {told} of {len(cases)} films told from their negatives")

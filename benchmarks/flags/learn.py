@@ -1,6 +1,6 @@
 """Teach the heads that the detectors share: ``python -m benchmarks.flags.learn --data ../shared/data/radiographs``.
 
-The trunk stays as ImageNet left it; two small heads learn from some 2,500 pictures' features. Three times: on each half
+The trunk stays as ImageNet left it; two small heads learn from some 9,000 pictures' features. Three times: on each half
 of the studies, which says what they are worth on the other; on all folds but one, six times, whose answers on the fold
 left out set the thresholds; and on all films, which is what ships. Needs torch (extra ``train``).
 """
@@ -26,7 +26,7 @@ from curate.flags.heads import CELLS, WHOLE, WIDTH
 
 WEIGHTS = Path(__file__).resolve().parents[2] / "curate" / "flags" / "weights"
 
-HIDDEN_CELLS, HIDDEN_WHOLE = 128, 64
+HIDDEN_CELLS, HIDDEN_WHOLE = 128, 128
 ROUNDS_CELLS, ROUNDS_WHOLE = 6, 30
 AT_ONCE_CELLS, AT_ONCE_WHOLE = 32, 64
 EACH = 144
@@ -34,6 +34,9 @@ EACH = 144
 
 REAL = 3.0
 """Weight of a picture as it is against one with things composed in, where the whole picture is asked about."""
+
+SOFT = 0.02
+"""How far from 0 and 1 the answers about a whole picture are taken to be (label smoothing, Szegedy et al. 2016)."""
 
 YES_NO = [k for k, name in enumerate(CELLS) if not name.startswith("direction")]
 WAY = [k for k, name in enumerate(CELLS) if name.startswith("direction")]
@@ -109,10 +112,10 @@ def _cells_loss(lessons: Sequence[Lesson], rng: np.random.Generator, net: nn.Mod
     return loss + _told_mean(top, things, [lessons[i].real for i in which])
 
 
-def _told_mean(out: torch.Tensor, answers: torch.Tensor, real: Sequence[bool]) -> torch.Tensor:
-    """Cross-entropy of what can be told, each question for itself, summed."""
+def _told_mean(out: torch.Tensor, answers: torch.Tensor, real: Sequence[bool], soft: float = 0.0) -> torch.Tensor:
+    """Cross-entropy of what can be told, each question for itself, summed; answers are ``soft`` off 0 and 1."""
     weight = torch.from_numpy(np.where(real, REAL, 1.0).astype(np.float32))[:, None] * (answers != IGNORE)
-    each = F.binary_cross_entropy_with_logits(out, answers.clamp(min=0), reduction="none") * weight
+    each = F.binary_cross_entropy_with_logits(out, answers.clamp(soft, 1 - soft), reduction="none") * weight
     return (each.sum(0) / weight.sum(0).clamp(min=1)).sum()
 
 
@@ -127,7 +130,7 @@ def teach(lessons: Sequence[Lesson], seed: int = 0) -> dict[str, np.ndarray]:
     real = np.array([x.real for x in lessons])
 
     def loss(net: nn.Module, which: np.ndarray) -> torch.Tensor:
-        return _told_mean(net(torch.from_numpy(seen[which])), torch.from_numpy(answers[which]), real[which])
+        return _told_mean(net(torch.from_numpy(seen[which])), torch.from_numpy(answers[which]), real[which], SOFT)
 
     net = _net(seen.mean(0), seen.std(0) + 0.01, HIDDEN_WHOLE, len(WHOLE), (0.5, 0.3))
     whole = _taught(net, len(lessons), ROUNDS_WHOLE, AT_ONCE_WHOLE, 0.1, loss, rng)

@@ -9,6 +9,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from curate.flags import Film
+from curate.flags.film import unpadded
+
 MARKS = Path(__file__).with_name("marks.txt")
 
 
@@ -64,22 +67,25 @@ def close_up(film: Marked) -> tuple[float, float, float, float] | None:
 
 
 def load_marked(data: Path, work: int = 640, marks: Path = MARKS) -> list[Marked]:
-    """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``), at most ``work`` pixels
-    long."""
+    """Every marked film under ``data`` (the folder that holds ``images/`` and ``plain/``), as the heads see it: the
+    right way up, without what was put round it, at most ``work`` pixels long."""
     films = []
     for name, region, marked in _lines(marks):
-        gray = cv2.imread(str(data / name), cv2.IMREAD_GRAYSCALE)
+        full = Film(name, name, data / name).gray
+        rows, columns = unpadded(full)
+        gray = full[rows, columns]
         scale = min(1.0, work / max(gray.shape))
+        corner, size = (np.array(v, float) * scale for v in ((columns.start or 0, rows.start or 0), full.shape[::-1]))
         gray = cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA) if scale < 1 else gray
         if "v" in region:
             gray = 255 - gray
         film = Marked(name, gray, region[0], 2 if "2" in region else 1, "b" in region)
-        size = np.array([gray.shape[1], gray.shape[0]], float)
         for kind, values in marked:
+            at = values * np.tile(size, len(values) // 2) - np.tile(corner, len(values) // 2)
             if kind in "hsu":
-                film.limbs.append(Limb(kind, *(values[k : k + 2] * size for k in (0, 2, 4))))
+                film.limbs.append(Limb(kind, *(at[k : k + 2] for k in (0, 2, 4))))
             else:
-                film.boxes.append((kind, values * np.tile(size, 2)))
+                film.boxes.append((kind, at))
         films.append(film)
     return films
 

@@ -16,19 +16,26 @@ import numpy as np
 from benchmarks.flags.halves import halves_of
 from benchmarks.flags.marks import Limb, Marked, close_up
 from benchmarks.flags.sample import DENSE, IGNORE, THINGS, Source, Target, cells_of, picture_and_target
+from benchmarks.flags.tones import toned
 from curate.flags.heads import CELLS, SIDE, features, prepare
 
 Rng = np.random.Generator
 FOLDS = 6
 """Folds 0 to 2 are one half of the studies, 3 to 5 the other."""
 
-PARTS, MADE = 4, 80
+PARTS, MADE = 16, 80
 """Rounds of composed pictures, and how many of each fold in a round."""
+
+AS_THEY_ARE, OTHER_TONES = range(2), range(2, 5)
+"""Rounds in which every film is seen as well: with its own grey values (in the first as it lies), and with others."""
+
+CLOSE = range(3)
+"""Of these, the rounds in which hands are seen close up as well."""
 
 SHARP = 1400
 """Longer side of the films that close-ups are cut from, in pixels."""
 
-CHANCES = ((0.45, 0.0, 0.1, 0.15), (0.0, 0.5, 0.1, 0.1), (0.1, 0.1, 0.6, 0.0), (0.0, 0.0, 0.0, 0.0))
+CHANCES = ((0.7, 0.0, 0.1, 0.2), (0.0, 0.7, 0.1, 0.1), (0.15, 0.15, 0.55, 0.0), (0.0, 0.0, 0.0, 0.0))
 """Chances of each of THINGS to be composed in, in turn."""
 
 
@@ -140,6 +147,19 @@ def as_it_is(source: Source, turn: int, flip: bool) -> tuple[np.ndarray, Target]
     return gray, Target(dense, valid, whole)
 
 
+def _sized(gray: np.ndarray) -> np.ndarray:
+    """A film at the size at which the trunk sees it, so that its grain and blur are as large as a composed one's."""
+    scale = SIDE / max(gray.shape)
+    return cv2.resize(gray, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+
+
+def _lying(source: Source, part: int, rng: Rng) -> tuple[np.ndarray, Target]:
+    """A film as it is seen in a round."""
+    turn, flip = (0, False) if part == 0 else (int(rng.integers(4)), bool(rng.integers(2)))
+    gray, target = as_it_is(source, turn, flip)
+    return (toned(_sized(gray), rng) if part in OTHER_TONES else gray), target
+
+
 def near(film: Marked) -> Marked | None:
     """The hand alone on its film, cut out as other hospitals collimate it; ``None`` of other films."""
     box = close_up(film)
@@ -194,15 +214,14 @@ def make(data: Path, folder: Path, log: Callable[[str], None]) -> None:
             rng = np.random.default_rng(100 * part + k)
             mine = [i for i, f in enumerate(films) if fold[f.name] == k]
             lessons = []
-            for i in mine if part < 3 else ():
-                turn, flip = (0, False) if part == 0 else (int(rng.integers(4)), bool(rng.integers(2)))
-                lessons.append(lesson(*as_it_is(source(i), turn, flip), tagged(rows[films[i].name]), True, rng))
-            for i in mine if part < 2 else ():
+            for i in mine if part in (*AS_THEY_ARE, *OTHER_TONES) else ():
+                gray, target = _lying(source(i), part, rng)
+                lessons.append(lesson(gray, target, tagged(rows[films[i].name]), True, rng))
+            for i in mine if part in CLOSE else ():
                 close = near(sharp[i])
                 if close is not None:
-                    turn, flip = (0, False) if part == 0 else (int(rng.integers(4)), bool(rng.integers(2)))
-                    made = as_it_is(Source(close), turn, flip)
-                    lessons.append(lesson(*made, _things_of(made[1]), True, rng))
+                    gray, target = _lying(Source(close), part, rng)
+                    lessons.append(lesson(gray, target, _things_of(target), True, rng))
             weights = _drawn([films[i] for i in mine])
             for n in range(MADE):
                 made = picture_and_target([source(i) for i in mine], weights, SIDE, CHANCES[n % len(CHANCES)], rng)

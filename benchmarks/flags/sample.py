@@ -10,8 +10,12 @@ import numpy as np
 
 from benchmarks.flags import metal
 from benchmarks.flags.marks import Limb, Marked, arm_mask, box_mask, hand_mask
+from benchmarks.flags.tones import toned
 
 Rng = np.random.Generator
+MANY = {"jewellery": (1, 1, 2, 3), "implant": (1, 1, 2)}
+"""How many of a thing are composed in at once, each number as likely as it stands here."""
+
 STRIDE = 4
 """Pixels of a picture per cell of its target."""
 
@@ -131,8 +135,11 @@ def fingertips(limb: Limb, hand: np.ndarray) -> list[tuple[np.ndarray, np.ndarra
     return tips[:5]
 
 
-def _compose_thing(source: Source, kind: str, rng: Rng) -> tuple[np.ndarray, np.ndarray] | None:
-    """Thickness map and mask of one composed thing, or None where this film has no place for it."""
+def _compose_thing(
+    source: Source, kind: str, rng: Rng, on_finger: bool | None = None
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """Thickness map and mask of one composed thing, or None where this film has no place for it; jewellery on a finger
+    or on the arm, as chance has it where that is not asked for."""
     film, shape = source.film, source.film.gray.shape
     whole = [k for k in source.limbs if k[0].kind != "u"]
     limb, hand, arm = whole[rng.integers(len(whole))] if whole else (None, None, None)
@@ -152,7 +159,7 @@ def _compose_thing(source: Source, kind: str, rng: Rng) -> tuple[np.ndarray, np.
         body = cv2.morphologyEx(body.astype(np.uint8), cv2.MORPH_CLOSE, np.ones((9, 9), np.uint8))
         return metal.plaster(body, unit, rng) if body.sum() > 0.05 * unit**2 else None
     if kind == "jewellery":
-        finger = limb is not None and rng.random() < 0.6
+        finger = limb is not None and (rng.random() < 0.6 if on_finger is None else on_finger)
         for _ in range(12):
             point = _somewhere(hand if finger else (arm if limb is not None else source.tissue), rng)
             if point is None:
@@ -196,20 +203,38 @@ def _compose_implant(source, limb, hand, arm, unit, rng) -> tuple[np.ndarray, np
     return layer, layer > 0.25
 
 
+def _top(gray: np.ndarray, rng: Rng) -> float:
+    """The grey value that metal tends to on a film."""
+    return float(max(np.percentile(gray, 99.8), 60) * rng.uniform(1.0, 1.5))
+
+
+def _through(layer: np.ndarray, gray: np.ndarray, top: float, rng: Rng) -> np.ndarray:
+    """Grey values seen through a thickness map, as sharp as chance has it."""
+    return metal.attenuate(gray, cv2.GaussianBlur(layer, (0, 0), rng.uniform(0.3, 1.0)), top)
+
+
+def wearing(source: Source, kind: str, rng: Rng, on_finger: bool | None = None) -> np.ndarray | None:
+    """The film, uint8, with one thing composed in and nothing else changed; None where it has no place for it."""
+    made = _compose_thing(source, kind, rng, on_finger)
+    if made is None:
+        return None
+    gray = source.film.gray.astype(np.float32)
+    return np.clip(_through(made[0], gray, _top(gray, rng), rng), 0, 255).astype(np.uint8)
+
+
 def composed(source: Source, chances: Chances, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """The film with things composed in, each with its chance, float32 grey values; and its planes."""
     gray = source.film.gray.astype(np.float32)
     planes = source.planes
-    top = float(max(np.percentile(gray, 99.8), 60) * rng.uniform(1.0, 1.5))
+    top = _top(gray, rng)
     wanted = [k for k, p in zip(THINGS, chances, strict=True) if rng.random() < p]
-    for kind in wanted:
+    for kind in [k for k in wanted for _ in range(int(rng.choice(MANY.get(k, (1,)))))]:
         if kind == "cast" and planes[..., 2].any():
             continue
         made = _compose_thing(source, kind, rng)
         if made is None:
             continue
-        layer = cv2.GaussianBlur(made[0], (0, 0), rng.uniform(0.3, 1.0))
-        gray = metal.attenuate(gray, layer, top)
+        gray = _through(made[0], gray, top, rng)
         planes = planes.copy() if planes is source.planes else planes
         planes[..., THINGS.index(kind)] |= made[1].astype(np.uint8)
     return gray, planes
@@ -323,7 +348,7 @@ def _beside(sources: list[Source], size: tuple[int, int], chances: Chances, rng:
 
 
 def _lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """Markers, collimation, exposure, blur, noise and compression; float32 -> uint8, and the mask of the markers."""
+    """Markers and collimation, then ``toned``; float32 -> uint8, and the mask of the markers."""
     height, width = picture.shape
     marked = np.zeros(picture.shape, bool)
     for _ in range(int(rng.choice([0, 0, 1, 1, 2, 3]))):
@@ -339,22 +364,7 @@ def _lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
         cv2.fillPoly(field, [cv2.boxPoints((*box, float(rng.normal(0, 4)))).astype(np.int32)], 1.0)
         field = cv2.GaussianBlur(field, (0, 0), rng.uniform(0.4, 4))
         picture = picture * field + (1 - field) * float(rng.choice([0, 0, 8, 255]))
-    value = np.clip(picture / 255, 0, 1)
-    low = rng.uniform(-0.08, 0.12)
-    value = np.clip((value - low) / max(rng.uniform(0.7, 1.5) - low, 0.3), 0, 1) ** float(np.exp(rng.normal(0, 0.35)))
-    if rng.random() < 0.15:
-        value = cv2.createCLAHE(float(rng.uniform(1, 4)), (8, 8)).apply((value * 255).astype(np.uint8)) / np.float32(
-            255
-        )
-    if rng.random() < 0.3:
-        value = cv2.GaussianBlur(value, (0, 0), rng.uniform(0.3, 1.6))
-    elif rng.random() < 0.3:
-        value = np.clip(value + rng.uniform(0.3, 1.5) * (value - cv2.GaussianBlur(value, (0, 0), 1.5)), 0, 1)
-    noisy = value * 255 + rng.normal(0, 1, value.shape).astype(np.float32) * float(rng.exponential(2.0))
-    out = np.clip(noisy, 0, 255).astype(np.uint8)
-    if rng.random() < 0.3:
-        out = cv2.imdecode(cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 92))])[1], 0)
-    return out, marked
+    return toned(picture, rng), marked
 
 
 def picture_and_target(

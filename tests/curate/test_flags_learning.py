@@ -13,6 +13,7 @@ def test_lessons_are_made_once_and_heads_learn_from_them(real_data, tmp_path, mo
     pytest.importorskip("torch")
     from benchmarks.flags import judged, learn, pictures
     from benchmarks.flags.halves import halves_of
+    from benchmarks.flags.tones import OTHERS
 
     films, rows, _ = halves_of(real_data / "radiographs")
     some = [f for k, f in enumerate(films) if k % 25 == 7]
@@ -36,3 +37,10 @@ def test_lessons_are_made_once_and_heads_learn_from_them(real_data, tmp_path, mo
     cases = judged.look(real_data / "radiographs", {0: heads, 1: heads}, {0: heads, 1: heads}, said.append)
     assert [c["film"] for c in cases] == [f.name for f in some]
     assert any("close" in c["fold"] for c in cases)
+    for case in cases:
+        assert set(case["fold"]["tones"]) == set(OTHERS)
+    worn = [c["fold"]["composed"] for c in cases if "composed" in c["fold"]]
+    assert worn
+    assert all({"finger ring", "bangle"} <= set(w) for w in worn)
+    assert all(np.isfinite(v) for v in judged.thresholds(cases).values())
+    assert judged.composed(cases, judged.thresholds(cases)).count("/") == len(judged.WORN)

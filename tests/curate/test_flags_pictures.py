@@ -249,6 +249,36 @@ def test_a_threshold_from_few_films_is_near_that_of_many():
     assert high(np.zeros(20)) == 0
 
 
+def test_thresholds_are_set_on_other_tones_and_close_ups_too():
+    from benchmarks.flags import judged
+
+    rng = np.random.default_rng(5)
+
+    def case(shift: float) -> dict:
+        def said(far: float) -> dict:
+            return {name: float(rng.normal(far, 1)) for name in judged.FLAGS}
+
+        kinds = {"logits": said(0), "tones": {"grain": said(shift)}, "close": said(shift)}
+        return {"truth": dict.fromkeys(judged.FLAGS, False), "fold": kinds}
+
+    same, shifted = (judged.thresholds([case(shift) for _ in range(300)]) for shift in (0.0, 2.0))
+    assert all(abs(v - 2.05) < 0.4 for v in same.values())
+    assert all(shifted[name] > same[name] + 1 for name in judged.FLAGS)
+
+
+def test_other_tones_keep_a_films_shape_and_differ_from_it(hand):
+    from benchmarks.flags.tones import LONG, OTHERS, others
+
+    made = others(hand)
+    assert list(made) == list(OTHERS)
+    scale = LONG / max(hand.shape)
+    small = cv2.resize(hand, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)
+    for name, picture in made.items():
+        assert (picture.dtype, picture.shape) == (np.uint8, small.shape)
+        assert np.abs(picture.astype(int) - small).mean() > 0.5, name
+    assert all((others(hand)[name] == picture).all() for name, picture in made.items())
+
+
 def test_shipped_thresholds_are_those_of_the_films_left_out():
     from benchmarks.flags import judged
 
