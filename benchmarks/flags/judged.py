@@ -127,17 +127,6 @@ def _logits(whole: Perception, digits: int = 3) -> dict[str, float]:
     return {n: round(whole.strongest(n) if n in THINGS else whole.whole[n], digits) for n in FLAGS}
 
 
-def high(negatives: np.ndarray, share: float = ALARMS) -> float:
-    """The value that ``share`` of such values exceed, told from few of them: above the fourth fifth their excess is
-    taken to fall off exponentially (peaks over threshold, Pickands 1975), its scale from the excesses but their largest
-    tenth, so that a film or two unlike the rest do not set it."""
-    base = float(np.quantile(negatives, 0.8))
-    above = np.sort(negatives[negatives > base] - base)
-    kept = above[: int(np.ceil(0.9 * len(above)))]
-    scale = float(kept.mean()) / (1 - np.log(10) / 9) if len(kept) else 0.0
-    return base + scale * float(np.log(0.2 / share))
-
-
 def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
     """Logit of each statement at which its flag is raised: what ``ALARMS`` of the films without it exceed, as they are,
     in other tones and, where things are asked for, close up."""
@@ -146,7 +135,7 @@ def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
         no = [c[kind] for c in cases if c["truth"][name] is False]
         said = [s for c in no for s in (c["logits"], *c["tones"].values())]
         said += [c["close"] for c in no if "close" in c and name in THINGS]
-        out[name] = round(high(np.array([s[name] for s in said])), 3)
+        out[name] = round(float(np.quantile([s[name] for s in said], 1 - ALARMS)), 3)
     return out
 
 
