@@ -230,7 +230,7 @@ def load() -> tuple[list[dict], dict[str, float]]:
     return stored["films"], stored["half"]
 
 
-def keep(cases: Sequence[dict], half: Mapping[str, float]) -> None:
-    """Store cases and thresholds beside this module, a film a line."""
+def keep(cases: Sequence[dict], half: Mapping[str, float], path: Path = KEPT) -> None:
+    """Store cases and thresholds, a film a line."""
     films = ",\n".join(json.dumps(c) for c in cases)
-    KEPT.write_text(f'{{"half": {json.dumps(half)}, "films": [\n{films}\n]}}\n')
+    path.write_text(f'{{"half": {json.dumps(half)}, "films": [\n{films}\n]}}\n')

@@ -141,7 +141,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=Path("../shared/data/radiographs"))
     parser.add_argument("--lessons", type=Path, default=Path("build/flags/lessons"), help="where features are kept")
-    parser.add_argument("--out", type=Path, default=WEIGHTS)
+    parser.add_argument("--seed", type=int, default=0, help="of the heads' beginnings and the order of lessons")
+    parser.add_argument("--out", type=Path, default=WEIGHTS, help="folder for the heads; elsewhere, for the scores too")
     args = parser.parse_args()
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
@@ -151,14 +152,15 @@ def main() -> None:
 
     def without(folds: Sequence[int]) -> dict[str, np.ndarray]:
         log(f"learning on folds {[k for k in range(FOLDS) if k not in folds]}")
-        return teach([x for k in range(FOLDS) if k not in folds for x in lessons[k]])
+        return teach([x for k in range(FOLDS) if k not in folds for x in lessons[k]], args.seed)
 
     sides = [tuple(range(FOLDS // 2)), tuple(range(FOLDS // 2, FOLDS))]
     half_heads = {side: without(sides[side]) for side in (0, 1)}
     fold_heads = {k: without((k,)) for k in range(FOLDS)}
     cases = judged.look(args.data, half_heads, fold_heads, log)
     half = judged.thresholds(cases)
-    judged.keep(cases, half)
+    args.out.mkdir(parents=True, exist_ok=True)
+    judged.keep(cases, half, judged.KEPT if args.out == WEIGHTS else args.out / judged.KEPT.name)
     log(judged.table(cases, half))
     everything = without(())
     note = {"half": half, "films": len(cases), "pictures": sum(len(x) for x in lessons.values())}
