@@ -17,7 +17,7 @@ from benchmarks.flags.sample import THINGS, Source, wearing
 from benchmarks.flags.scores import HEADER, Case, Result, judge
 from benchmarks.flags.tones import OTHERS, others
 from curate.flags import Film
-from curate.flags.film import unpadded
+from curate.flags.grid import unpadded
 from curate.flags.heads import WHOLE, Features, say
 from curate.flags.perception import TURNS, Perception, joined, turned
 

@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from curate.flags import Film
-from curate.flags.film import unpadded
+from curate.flags.grid import unpadded
 
 MARKS = Path(__file__).with_name("marks.txt")
 

@@ -11,7 +11,8 @@ import cv2
 from curate.flags.film import Film
 
 SMALL = 100_000
-"""Bytes; a smaller file is decoded sooner than two threads hand it over."""
+"""Bytes; a smaller file is decoded sooner than two threads hand it over. The film before tells: those of a set are much
+alike, and to ask for the size of each costs a hundredth of what such a film does."""
 
 
 class Ahead:
@@ -37,10 +38,9 @@ class Ahead:
         """Wait for the next film in the order, and set the thread on the one after it."""
         if self._next is not None:
             self._next.result()
-        self._at += 1
-        following = self._films[self._at] if self._at < len(self._films) else None
-        worth = following is not None and following.n_bytes >= SMALL
-        self._next = self._thread.submit(self._decode, following) if worth else None
+        latest, self._at = self._films[max(0, self._at - 1)], self._at + 1
+        worth = self._at < len(self._films) and latest.n_bytes >= SMALL
+        self._next = self._thread.submit(self._decode, self._films[self._at]) if worth else None
 
     def _decode(self, film: Film) -> None:
         if self._wanted(film):

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from curate.flags.detector import PIXELS, SetDetector
-from curate.flags.film import Film, unpadded
+from curate.flags.film import Film
 from curate.flags.result import Finding
 
 PLATE, DARKEST, FLAT = 250, 200, 4.5
@@ -16,15 +16,18 @@ PLATE, DARKEST, FLAT = 250, 200, 4.5
 first, or less where a value from the second on is common. Flat: a smaller standard deviation than the third; bone that
 reaches the edge has more."""
 
-SIDE, BANDS = 512, 64
-"""Longer edge of the grid on which grey values are counted, and of its rows about as many as are looked at: a film's
-grey values are much the same on all of them, and most of a large film need not be touched."""
+LARGE = 0.01
+"""Share of the cells from which on a bright patch at the film's edge has some size."""
 
-VALUES = np.arange(256)
+SOME = 50
+"""Cells of which grey values are told, or more; of fewer, those of the whole film."""
 
-WHITE, LETTER = 253, 15
-"""Grey value from which on a cell of the grid counts as clipped, and how many must be in a row: strokes of letters and
-markers are narrower."""
+SECOND = np.array([[1.0, -2.0, 1.0]], np.float32)
+"""Filter that gives the second difference along a row."""
+
+WHITE, LETTER, FEW = 253, 15, 0.002
+"""Grey value from which on a cell of the grid counts as clipped; how many must be in a row: strokes of letters and
+markers are narrower; and the share of clipped cells that is not worth a look for strokes."""
 
 RELATIVE = (
     ("middle", "the body's middle grey value", 5.0, 0.2),
@@ -42,123 +45,100 @@ ENOUGH = 12
 """Films in a set from which on the set says what is usual."""
 
 
-def body(gray: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """int64 (256,): how often each grey value occurs in what is neither bare plate nor empty film (the darker part by
-    Otsu), given ``counts`` of the whole film."""
-    inside = counts - _plates(gray, counts) if counts[DARKEST:].any() else counts
-    if inside.sum() < 100 or np.count_nonzero(inside) == 1:
-        return inside
-    return np.where(_otsu(inside) < VALUES, inside, 0)
+def body(cells: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, int]:
+    """What is neither bare plate nor empty film, by grey values.
+
+    Args:
+        total: of all ``cells``, how many are no brighter than each grey value, int64 (256,).
+
+    Returns:
+        ``total`` of those that are no plate, and the grey value above which they are body (by Otsu), or -1 where they
+        all are.
+    """
+    if plates := _plates(cells, total):
+        cells = cells[np.logical_and.reduce([patch == 0 for patch in plates])]
+        total = _no_brighter(cells) if cells.size else np.zeros_like(total)
+    if cells.size < 2 * SOME:
+        return total, -1
+    return total, int(cv2.threshold(cells, 0, 255, cv2.THRESH_OTSU)[0])
 
 
-def _plates(gray: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    """int64 (256,): grey values of the bare plates, bright patches of some size that touch the film's edge; those that
-    are not white must be flat."""
-    found = np.zeros(256, np.int64)
-    if counts[PLATE:].any():
-        found += sum(_at_edge(gray, PLATE, 256))
-    common = np.convolve(counts[DARKEST:PLATE], np.ones(7), "same")  # of one grey value, but for grain
-    if common.max() > 0.01 * gray.size:
-        middle = DARKEST + int(common.argmax())
-        found += sum(c for c in _at_edge(gray, middle - 8, PLATE) if _spread(c) < FLAT)
-    return found
+def _plates(cells: np.ndarray, total: np.ndarray) -> list[np.ndarray]:
+    """Masks of the bare plates, bright patches of some size that touch the film's edge; those that are not white must
+    be flat."""
+    patches, enough = [], LARGE * cells.size
+    if total[-1] - total[PLATE - 1] > enough:
+        patches = _at_edge(cells, PLATE, 256)
+    common = total[DARKEST + 6 : PLATE] - total[DARKEST - 1 : PLATE - 7]  # of seven values: there is grain
+    peak = int(common.argmax())
+    if common[peak] > enough:
+        bright = _at_edge(cells, DARKEST + peak - 5, PLATE)
+        patches += [patch for patch in bright if cv2.meanStdDev(cells, mask=patch)[1].item() < FLAT]
+    return patches
 
 
-def _at_edge(gray: np.ndarray, low: int, high: int) -> list[np.ndarray]:
-    """Grey values of each patch of values from ``low`` to below ``high`` that touches the edge and is larger than
-    a hundredth of it."""
-    lines = (gray[0], gray[-1], gray[:, 0], gray[:, -1])
-    if max(int(line.max()) for line in lines) < low:
+def _at_edge(cells: np.ndarray, low: int, high: int) -> list[np.ndarray]:
+    """A mask of each patch of values from ``low`` to below ``high`` that touches the edge and is ``LARGE``."""
+    there = cv2.inRange(cells, low, high - 1)
+    if not any(line.any() for line in _edges(there)):
         return []
     # without OpenCV's own statistics, which cost more than the patches do
-    labels = cv2.connectedComponents(cv2.inRange(gray, low, high - 1), None, 8, cv2.CV_16U)[1]
-    at_edge = np.unique(np.concatenate([labels[0], labels[-1], labels[:, 0], labels[:, -1]]))
-    sizes = np.bincount(labels.ravel())
-    chosen = [int(k) for k in at_edge if k and sizes[k] > 0.01 * gray.size]
-    return [_counts(gray, cv2.inRange(labels, k, k)) for k in chosen]
+    labels = cv2.connectedComponents(there, None, 8, cv2.CV_16U)[1]
+    large = np.flatnonzero(np.bincount(labels.ravel()) > LARGE * cells.size).tolist()
+    return [cv2.inRange(labels, k, k) for k in large if k and any((line == k).any() for line in _edges(labels))]
 
 
-def _spread(counts: np.ndarray) -> float:
-    """Standard deviation of some grey values."""
-    middle = (counts * VALUES).sum() / counts.sum()
-    return float(np.sqrt((counts * (VALUES - middle) ** 2).sum() / counts.sum()))
+def _edges(grid: np.ndarray) -> tuple[np.ndarray, ...]:
+    return grid[0], grid[-1], grid[:, 0], grid[:, -1]
 
 
-def _otsu(counts: np.ndarray) -> int:
-    """The grey value up to which Otsu's method (1979) counts the darker class: the between-class variance is most."""
-    below, summed = counts.cumsum(dtype=np.float64), (counts * VALUES).cumsum(dtype=np.float64)
-    apart = summed * below[-1] - below * summed[-1]
-    return int((apart**2 / np.maximum(below * (below[-1] - below), 1)).argmax())
-
-
-def bands(gray: np.ndarray) -> np.ndarray:
-    """uint8 (n, rows, width): some sixty bands of a film, evenly spaced, as many rows high as make one of ``SIDE``."""
-    height, width = gray.shape
-    rows = min(max(1, max(gray.shape) // SIDE), height, width)
-    n = height // rows
-    return np.ascontiguousarray(gray[: n * rows].reshape(n, rows, width)[:: max(1, n // BANDS)])
-
-
-def averaged(some: np.ndarray) -> np.ndarray:
-    """uint8 (n, width / rows): bands averaged over squares."""
-    n, rows, width = some.shape
-    if rows == 1:
-        return some[:, 0]
-    across = width // rows
-    return cv2.resize(some.reshape(-1, width)[:, : across * rows], (across, n), interpolation=cv2.INTER_AREA)
-
-
-def _strokes(gray: np.ndarray) -> int:
-    """How many white cells belong to letters, markers or wires: nothing as wide as ``LETTER`` is white about them."""
+def _strokes(gray: np.ndarray) -> float:
+    """The share of white cells that belong to letters, markers or wires: nothing as wide as ``LETTER`` is white about
+    them."""
     white = cv2.threshold(gray, WHITE - 1, 1, cv2.THRESH_BINARY)[1]
     whole = cv2.morphologyEx(white, cv2.MORPH_CLOSE, np.ones((1, 3), np.uint8))  # grain makes no letters of a patch
     whole = cv2.morphologyEx(whole, cv2.MORPH_OPEN, np.ones((1, LETTER), np.uint8))
-    return int(np.count_nonzero(white > whole))
+    return np.count_nonzero(white > whole) / gray.size
 
 
 def noise(rows: np.ndarray) -> float:
     """Mean absolute second difference along some rows, the largest tenth (edges, letters) left out: grain."""
     if rows.shape[1] < 3:
         return 0.0
-    second = cv2.convertScaleAbs(cv2.Sobel(rows, cv2.CV_16S, 2, 0, ksize=1)[:, 1:-1])  # 1, -2, 1
-    keep = max(int(0.9 * second.size), 1)
-    below = np.minimum(_counts(second).cumsum(), keep)  # as many are that small or smaller
-    return float((keep - below).sum() / keep)
+    second = cv2.convertScaleAbs(cv2.filter2D(rows, cv2.CV_16S, SECOND)[:, 1:-1])
+    total, keep = _no_brighter(second), max(int(0.9 * second.size), 1)
+    largest = int(total.searchsorted(keep))  # of those kept; each is as large as the number of values below it
+    return largest - int(total[:largest].sum()) / keep
 
 
 def measure(film: Film) -> dict[str, float]:
     """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
-    some = bands(film.gray)
-    gray = averaged(some)
-    rows, columns = unpadded(gray)
-    step = some.shape[1]
-    some = some[rows, :, slice(*(None if n is None else n * step for n in (columns.start, columns.stop)))]
-    gray = np.ascontiguousarray(gray[rows, columns])
-    everywhere = _counts(gray)
-    inside = body(gray, everywhere)
-    values = inside if inside.sum() > 50 else everywhere
-    ground = (everywhere - inside)[:PLATE]
-    strokes = _strokes(gray) if values[WHITE:].any() else 0
-    low, middle, high = _quantiles(values, (0.1, 0.5, 0.97))
+    gray, cells, lines = film.grid
+    everywhere = _no_brighter(cells)
+    total, dark = body(cells, everywhere)
+    ground = int(total[dark]) if dark >= 0 else 0
+    n, below = int(total[-1]) - ground, ground
+    if n <= SOME:
+        total, n, below = everywhere, cells.size, 0
+    shares = [below + share * (n - 1) for share in (0.1, 0.5, 0.97)]
+    low, middle, high, empty = total.searchsorted([*shares, 0.5 * (ground - 1)], side="right").tolist()
+    white = int(total[-1] - total[WHITE - 1])
+    if white > FEW * n:
+        white = max(0.0, white - cells.size * _strokes(gray))
     return {
         "low": low,
         "middle": middle,
         "high": high,
-        "white": max(0.0, float((values[WHITE:].sum() - strokes) / values.sum())),
-        "black": float(everywhere[:3].sum() / gray.size),
-        "ground": _quantiles(ground, (0.5,))[0] if ground.sum() > 50 else low,
-        "noise": noise(some[:, 0]),
+        "white": white / n,
+        "black": int(everywhere[2]) / cells.size,
+        "ground": empty if ground > SOME else low,
+        "noise": noise(lines),
     }
 
 
-def _counts(gray: np.ndarray, mask: np.ndarray | None = None) -> np.ndarray:
-    return cv2.calcHist([gray], [0], mask, [256], [0, 256]).ravel().astype(np.int64)
-
-
-def _quantiles(counts: np.ndarray, shares: tuple[float, ...]) -> list[float]:
-    """The grey values that such shares of what was counted do not exceed."""
-    total = counts.cumsum()
-    return total.searchsorted(np.multiply(shares, total[-1] - 1), side="right").astype(float).tolist()
+def _no_brighter(gray: np.ndarray) -> np.ndarray:
+    """int64 (256,): how many are no brighter than each grey value."""
+    return cv2.calcHist([gray], [0], None, [256], [0, 256]).cumsum(dtype=np.int64)
 
 
 def _absolute(m: dict[str, float]) -> tuple[float, str]:
@@ -175,27 +155,23 @@ def _absolute(m: dict[str, float]) -> tuple[float, str]:
 
 def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[Finding]:
     """The larger of an absolute score and, in a set, of one by robust standard deviations from the set's median."""
-    table = np.array([[np.log(m[k] + add) for k, _, add, _ in RELATIVE] for m in measures])
+    names, words, added, least = zip(*RELATIVE, strict=True)
+    table = np.log(np.array([[m[name] for name in names] for m in measures]) + added)
     centre = np.median(table, axis=0)
-    floors = [floor for *_, floor in RELATIVE]
-    spread = np.maximum(1.4826 * np.median(np.abs(table - centre), axis=0), floors)
+    spread = np.maximum(1.4826 * np.median(np.abs(table - centre), axis=0), least)
+    away = (table - centre) / spread
+    far = np.sqrt((away**2).sum(axis=1)) if len(measures) >= ENOUGH else np.zeros(len(measures))
+    most = np.abs(away).argmax(axis=1)
     findings = []
-    for m, row in zip(measures, table, strict=True):
+    for m, row, relative, k in zip(measures, away.tolist(), (0.5 * far / FAR).tolist(), most.tolist(), strict=True):
         score, why = _absolute(m)
-        z = (row - centre) / spread
-        far = float(np.sqrt((z**2).sum()))
-        relative = 0.5 * far / FAR if len(measures) >= ENOUGH else 0.0
         if relative > score:
-            most = int(np.abs(z).argmax())
-            way = "above" if z[most] > 0 else "below"
-            score, why = (
-                relative,
-                f"{RELATIVE[most][1]} lies {abs(z[most]):.1f} robust standard deviations {way} the set's",
-            )
+            way = "above" if row[k] > 0 else "below"
+            score, why = relative, f"{words[k]} lies {abs(row[k]):.1f} robust standard deviations {way} the set's"
         score = min(max(score, 0.0), 1.0)
         said = "Exposure looks usual" if score < 0.5 else "Exposure is far from usual"
         findings.append(Finding(score, f"{said}: {why}."))
     return findings
 
 
-DETECTOR = SetDetector("exposure", 4, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("exposure", 5, 0.5, PIXELS, measure, judge)

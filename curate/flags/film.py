@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ import cv2
 import numpy as np
 
 from curate.errors import CarpusError, ImageError
+from curate.flags.grid import Grid, sampled, unpadded
 from curate.flags.salvage import mended
 from curate.sample.annotation import Annotation
 from curate.sample.image import Header, Image, decode, read_bytes, read_header
@@ -23,7 +25,7 @@ if TYPE_CHECKING:
 SMALL = 512
 """Longest side of the copy that the classical detectors work on."""
 
-MADE = frozenset({"data", "header", "picture", "gray", "small", "seen", "annotations"})
+MADE = frozenset({"data", "header", "picture", "gray", "small", "grid", "seen", "annotations"})
 """What a film keeps until it is closed."""
 
 
@@ -40,18 +42,6 @@ def shrunk(gray: np.ndarray, side: int) -> np.ndarray:
         height, width = (n // 2 for n in gray.shape)
         gray = cv2.resize(gray[: 2 * height, : 2 * width], (width, height), interpolation=cv2.INTER_AREA)
     return cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
-
-
-def unpadded(gray: np.ndarray) -> tuple[slice, slice]:
-    """Rows and columns without those at the edges that hold one grey value only: what was put round a film to make it
-    square is none of it. Everything where nothing else is there."""
-    kept = []
-    for axis, lines in ((1, gray[[0, -1]]), (0, gray[:, [0, -1]].T)):
-        alive = None
-        if any(line.max() == line.min() for line in lines):  # seldom so, and the rest costs more
-            alive = np.flatnonzero(gray.max(axis) > gray.min(axis))
-        kept.append(slice(int(alive[0]), int(alive[-1]) + 1) if alive is not None and len(alive) else slice(None))
-    return kept[0], kept[1]
 
 
 class Film:
@@ -83,6 +73,7 @@ class Film:
         self.id, self.image, self.path = id, image, path
         self.classes, self.side, self.refused = classes, side, refused
         self._annotations, self._digest, self._pixels = annotations, digest, pixels
+        self._n_bytes: int | None = None
 
     def __repr__(self) -> str:
         return f"Film({self.id!r})"
@@ -107,7 +98,9 @@ class Film:
         """The file's bytes; raises ``ImageError``."""
         if self.refused is not None or self.path is None:
             raise ImageError(self.image, self.refused or "has no file")
-        return read_bytes(self.path)
+        data = read_bytes(self.path)
+        self._n_bytes = len(data)
+        return data
 
     @property
     def has_file(self) -> bool:
@@ -115,13 +108,11 @@ class Film:
 
     @property
     def n_bytes(self) -> int:
-        """Size of the file; 0 where there is none to open."""
-        if self.path is None or self.refused is not None:
-            return 0
-        try:
-            return os.stat(self.path).st_size
-        except OSError:
-            return 0
+        """Size of the file, as it was when it was read; 0 where there is none to open."""
+        if self._n_bytes is None and self.path is not None and self.refused is None:
+            with suppress(OSError):
+                self._n_bytes = os.stat(self.path).st_size
+        return self._n_bytes or 0
 
     @cached_property
     def header(self) -> Header:
@@ -148,6 +139,11 @@ class Film:
     def small(self) -> np.ndarray:
         """uint8, the film at most ``SMALL`` pixels long, area-averaged."""
         return shrunk(self.gray, SMALL)
+
+    @cached_property
+    def grid(self) -> Grid:
+        """Some of the film's grey values, evenly spaced; raises ``ImageError``."""
+        return sampled(self.gray)
 
     @property
     def to_full(self) -> float:

@@ -62,20 +62,18 @@ def oddities(m: dict[str, Any]) -> list[str]:
 
 def judge(films: Sequence[Film], measures: Sequence[dict[str, Any]]) -> list[Finding]:
     """Score 1 for an oddity of the file's own; 0.7 where nine of ten films of the set have another size or format."""
-    sizes = Counter(tuple(m["size"]) for m in measures)
-    formats = Counter(m["format"] for m in measures)
+    sizes, formats = Counter(tuple(m["size"]) for m in measures), Counter(m["format"] for m in measures)
+    usual = [counts.most_common(1)[0] for counts in (sizes, formats)] if len(measures) >= ENOUGH else []
     findings = []
     for m in measures:
         found = oddities(m)
         score = 1.0 if found else 0.0
-        if len(measures) >= ENOUGH:
-            for what, counts in ((tuple(m["size"]), sizes), (m["format"], formats)):
-                common, times = counts.most_common(1)[0]
-                if what != common and times >= 0.9 * len(measures):
-                    kind = "the format" if isinstance(what, str) else "a size of"
-                    shown = [w if isinstance(w, str) else f"{w[0]} x {w[1]}" for w in (what, common)]
-                    found.append(f"{kind} {shown[0]} where {times} of {len(measures)} films have {shown[1]}")
-                    score = max(score, 0.7)
+        for what, (common, times) in zip((tuple(m["size"]), m["format"]), usual, strict=False):
+            if what != common and times >= 0.9 * len(measures):
+                kind = "the format" if isinstance(what, str) else "a size of"
+                shown = [w if isinstance(w, str) else f"{w[0]} x {w[1]}" for w in (what, common)]
+                found.append(f"{kind} {shown[0]} where {times} of {len(measures)} films have {shown[1]}")
+                score = max(score, 0.7)
         why = f"The file has {', '.join(found)}." if found else f"An ordinary {m['bits']}-bit {m['format']} file."
         findings.append(Finding(score, why))
     return findings

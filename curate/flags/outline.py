@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from shapely.geometry import Polygon
 
-from curate.flags.film import unpadded
+from curate.flags.grid import unpadded
 from curate.sample.annotation import Annotation
 
 SIDE = 1024

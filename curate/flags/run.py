@@ -48,7 +48,7 @@ def _wanted(film: Film, detectors: Sequence[Detector], known: FilmFlags | None) 
 
 
 def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | None) -> FilmFlags:
-    result = FilmFlags(film.id, film.image, film.digest)
+    result, faults = FilmFlags(film.id, film.image, film.digest), set()
     for detector in detectors:
         if detector.key in result.kept:
             continue  # another detector asked for the same measure
@@ -57,13 +57,14 @@ def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | Non
             try:
                 found = _answer(detector, film)
             except CarpusError as error:
-                result.measures["faults"] = sorted({*result.measures.get("faults", ()), str(error)})
+                faults.add(str(error))
                 continue  # nothing is kept of it: another run may have more luck
         result.kept[detector.key] = {"version": detector.version, "found": found}
-    told = [entry["found"].get("fault") for entry in result.kept.values() if isinstance(entry["found"], dict)]
-    told.append(vars(film).get("fault"))  # only where somebody asked for its pixels
-    if faults := {*result.measures.get("faults", ()), *(t for t in told if t)}:
-        result.measures["faults"] = sorted(faults)
+        if isinstance(found, dict):
+            faults.add(found.get("fault"))
+    faults.add(vars(film).get("fault"))  # only where somebody asked for its pixels
+    if told := faults - {None, ""}:
+        result.measures["faults"] = sorted(told)
     film.close()
     return result
 
@@ -118,6 +119,7 @@ def run_detectors(
                 films[k].close()
         for result, finding in zip(results, findings, strict=True):
             _add(result, detector, finding)
+    asked = tuple(d.name for d in detectors)
     for result in results:
-        result.asked = tuple(d.name for d in detectors)
+        result.asked = asked
     return results

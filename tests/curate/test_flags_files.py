@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import orjson
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from curate.errors import UsageError
@@ -20,8 +22,9 @@ from curate.flagged import raised as raised_rows
 from curate.flags import DETECTORS, Film, FilmDetector, films_from_folder, run_detectors
 from curate.flags.duplicate import DETECTOR as DUPLICATE
 from curate.flags.exposure import DETECTOR as EXPOSURE
-from curate.flags.exposure import bands, noise
+from curate.flags.exposure import noise
 from curate.flags.film import shrunk
+from curate.flags.grid import BANDS, COLUMNS, LINES, SIDE, sampled
 from curate.flags.salvage import mended
 
 CHEAP = ["unreadable", "truncated", "format", "duplicate", "exposure"]
@@ -109,8 +112,8 @@ def test_same_bytes_in_another_shape_are_no_duplicate(tmp_path):
 
 def test_grain_is_the_mean_second_difference_without_its_largest_tenth():
     gray = textured(3, (640, 500))
-    second = np.sort(np.abs(np.diff(gray[:: len(gray) // 64].astype(int), 2)).ravel())
-    assert noise(bands(gray)[:, 0]) == pytest.approx(second[: int(0.9 * len(second))].mean())
+    second = np.sort(np.abs(np.diff(gray.astype(int), 2)).ravel())
+    assert noise(gray) == pytest.approx(second[: int(0.9 * len(second))].mean())
 
 
 @pytest.mark.parametrize("size", [(2048, 2048), (2303, 2881), (1, 3000), (3000, 1), (40, 5000), (2, 2)])
@@ -121,6 +124,20 @@ def test_grey_values_of_a_film_are_those_of_its_bands(size):
     if min(size) > 40:
         assert [said[k] for k in ("ground", "low", "high")] == pytest.approx([41, 181, 181], abs=1)
     assert all(np.isfinite(v) for v in said.values())
+
+
+@settings(max_examples=60)
+@given(st.integers(1, 2600), st.integers(1, 2600), st.integers(0, 3), st.integers(0, 255))
+def test_a_grid_holds_values_of_the_film_and_little_of_any(height, width, pad, level):
+    film = np.random.default_rng(0).integers(0, 255, (height, width), np.uint8)
+    padded = cv2.copyMakeBorder(film, pad, pad, 0, 0, cv2.BORDER_CONSTANT, value=level)
+    grid = sampled(padded)
+    assert all(part.size and part.dtype == np.uint8 for part in grid)
+    assert max(grid.cells.shape) <= 2 * max(BANDS, COLUMNS)
+    assert len(grid.lines) <= 2 * LINES
+    assert max(grid.gray.shape) < 2 * SIDE
+    assert np.isin(grid.cells, grid.gray).all()
+    assert np.isin(grid.lines, padded).all()
 
 
 @pytest.mark.parametrize("size", [(700, 500), (2880, 2304), (1023, 2047), (3, 4000)])
@@ -283,7 +300,7 @@ def test_a_known_answer_is_not_asked_again_unless_bytes_or_version_change(tmp_pa
     assert asked[3:] == ["a.png", "b.png"]
 
 
-@pytest.mark.parametrize("how", ["padded", "white border", "letters", "plate"])
+@pytest.mark.parametrize("how", ["padded", "white border", "letters", "plate", "scan line"])
 def test_what_is_round_or_written_on_a_film_is_none_of_its_exposure(how):
     rng = np.random.default_rng(4)
     film = np.clip(textured(4, (480, 400)), 0, 215)
@@ -292,6 +309,7 @@ def test_what_is_round_or_written_on_a_film_is_none_of_its_exposure(how):
         "padded": cv2.copyMakeBorder(film, 90, 90, 200, 60, cv2.BORDER_CONSTANT),
         "white border": cv2.copyMakeBorder(film, 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=255),
         "letters": cv2.putText(film.copy(), "R 12:34 CLINIC", (10, 40), 0, 1.2, 255, 3),
+        "scan line": cv2.copyMakeBorder(film, 0, 0, 0, 2, cv2.BORDER_CONSTANT, value=248),
         "plate": np.vstack([film, (229 + rng.integers(-2, 3, (60, 400))).astype(np.uint8)]),
     }[how]
     before, after = (EXPOSURE.measure(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in (film, changed))
