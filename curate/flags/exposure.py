@@ -106,7 +106,7 @@ def noise(rows: np.ndarray) -> float:
     if rows.shape[1] < 3:
         return 0.0
     second = cv2.convertScaleAbs(cv2.filter2D(rows, cv2.CV_16S, SECOND)[:, 1:-1])
-    total, keep = _no_brighter(second), max(int(0.9 * second.size), 1)
+    total, keep = np.bincount(second.ravel()).cumsum(), max(int(0.9 * second.size), 1)
     largest = int(total.searchsorted(keep))  # of those kept; each is as large as the number of values below it
     return largest - int(total[:largest].sum()) / keep
 
@@ -138,7 +138,7 @@ def measure(film: Film) -> dict[str, float]:
 
 def _no_brighter(gray: np.ndarray) -> np.ndarray:
     """int64 (256,): how many are no brighter than each grey value."""
-    return cv2.calcHist([gray], [0], None, [256], [0, 256]).cumsum(dtype=np.int64)
+    return np.bincount(gray.ravel(), minlength=256).cumsum()
 
 
 def _absolute(m: dict[str, float]) -> tuple[float, str]:
