@@ -75,13 +75,20 @@ def test_what_is_left_of_a_png_is_what_was_there(tmp_path):
     assert not left[-50:].any()
 
 
-def test_a_jpeg_filled_up_with_grey_is_truncated(tmp_path):
-    film = textured(size=(320, 400))
-    film[200:] = 128
-    cv2.imwrite(str(tmp_path / "filled.jpg"), film)
+def test_a_jpeg_whose_decoder_filled_it_up_is_truncated(tmp_path):
+    data = cv2.imencode(".jpg", textured(size=(320, 400)))[1].tobytes()
+    (tmp_path / "filled.jpg").write_bytes(data[: len(data) // 2] + b"\xff\xd9")
     flag = flags_of(tmp_path)["filled.jpg"]["truncated"]
     assert flag.flagged
-    assert flag.where[1] == pytest.approx(200, abs=10)
+    assert 100 < flag.where[1] < 300
+
+
+@pytest.mark.parametrize("below", [16, 120])
+@pytest.mark.parametrize("how", [[], [cv2.IMWRITE_JPEG_RST_INTERVAL, 1]])
+def test_a_jpeg_that_was_padded_with_grey_is_whole(tmp_path, below, how):
+    film = cv2.copyMakeBorder(textured(size=(320, 400)), 0, below, 0, 0, cv2.BORDER_CONSTANT, value=128)
+    cv2.imwrite(str(tmp_path / "padded.jpg"), film, how)
+    assert not flags_of(tmp_path)["padded.jpg"]["truncated"].flagged
 
 
 def test_same_pixels_in_another_format_are_a_duplicate_and_one_is_kept(tmp_path):
