@@ -69,10 +69,10 @@ def _plates(cells: np.ndarray, total: np.ndarray) -> list[np.ndarray]:
     patches, enough = [], LARGE * cells.size
     if total[-1] - total[PLATE - 1] > enough:
         patches = _at_edge(cells, PLATE, 256)
-    common = total[DARKEST + 6 : PLATE] - total[DARKEST - 1 : PLATE - 7]  # of seven values: there is grain
+    common = total[DARKEST + 6 : PLATE] - total[DARKEST - 1 : PLATE - 7]  # of seven values from each on: there is grain
     peak = int(common.argmax())
     if common[peak] > enough:
-        bright = _at_edge(cells, DARKEST + peak - 5, PLATE)
+        bright = _at_edge(cells, DARKEST + peak + 3 - 8, PLATE)  # from a little under the middle one
         patches += [patch for patch in bright if cv2.meanStdDev(cells, mask=patch)[1].item() < FLAT]
     return patches
 

@@ -316,7 +316,7 @@ def test_what_is_round_or_written_on_a_film_is_none_of_its_exposure(how):
         "padded": cv2.copyMakeBorder(film, 90, 90, 200, 60, cv2.BORDER_CONSTANT),
         "white border": cv2.copyMakeBorder(film, 12, 12, 12, 12, cv2.BORDER_CONSTANT, value=255),
         "letters": cv2.putText(film.copy(), "R 12:34 CLINIC", (10, 40), 0, 1.2, 255, 3),
-        "scan line": cv2.copyMakeBorder(film, 0, 0, 0, 2, cv2.BORDER_CONSTANT, value=248),
+        "scan line": np.hstack([film, rng.integers(190, 253, (480, 3)).astype(np.uint8)]),
         "plate": np.vstack([film, (229 + rng.integers(-2, 3, (60, 400))).astype(np.uint8)]),
     }[how]
     before, after = (EXPOSURE.measure(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in (film, changed))
