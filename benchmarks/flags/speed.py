@@ -35,12 +35,14 @@ def _works(folder: Path) -> dict[str, Callable[[], object]]:
     }
 
 
-def rates(folder: Path, repeats: int = 7) -> dict[str, float]:
+def rates(folder: Path, repeats: int = 7, seconds: float = 20.0) -> dict[str, float]:
     """Films a second of processor time: decoding alone (OpenCV's, ours), and with the cheap detectors; and ``ratio``,
-    cheap by decode: the median of runs taken in turn, as a busy machine slows both."""
+    cheap by decode: the median of runs taken in turn, as a busy machine slows both. As many runs as ``repeats``, or
+    more where these take less than ``seconds``."""
     n, works = len(films_from_folder(folder)), _works(folder)
     spent: dict[str, list[float]] = {name: [] for name in works}
-    for _ in range(repeats):
+    begun = time.perf_counter()
+    while len(spent["decode"]) < repeats or time.perf_counter() - begun < seconds:
         for name, work in works.items():
             start = time.process_time()
             work()

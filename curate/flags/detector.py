@@ -47,25 +47,33 @@ class SetDetector:
     """Judges each film against the others.
 
     Attributes:
-        measure: film -> plain data (stored, so keep it small), or ``None``; called once a film, in the one pass.
+        measure: film -> plain data (stored, so keep it small), or ``None``; called once a film, in the one pass. With
+        ``part``: parts of several films -> the plain data of each.
         judge: all films and their measures, those without left out -> one finding (or ``None``) each. A film's
         pixels may be
             asked for again, at the price of another decoding. Must make sense of a set of one.
+        part: film -> the little that ``measure`` needs, which must not hold on to the film's pixels. Parts of several
+        films are measured at once: many small steps cost most of their time for being taken one by one.
     """
 
     name: str
     version: int
     threshold: float
     needs: str
-    measure: Callable[[Film], Any]
+    measure: Callable[[Any], Any]
     judge: Callable[[Sequence[Film], Sequence[Any]], Sequence[Finding | None]]
     dear: bool = False
     kept_as: str = ""
+    part: Callable[[Film], Any] | None = None
 
     @property
     def key(self) -> str:
         """Name under which the measure is kept; detectors that share a measure share the name."""
         return self.kept_as or self.name
+
+    def measured(self, film: Film) -> Any:
+        """The measure of one film."""
+        return self.measure(film) if self.part is None else self.measure([self.part(film)])[0]
 
 
 Detector = FilmDetector | SetDetector

@@ -11,13 +11,14 @@ from isal import isal_zlib
 
 from curate.flags.detector import PIXELS, SetDetector
 from curate.flags.film import Film
+from curate.flags.grid import Grid
 from curate.flags.result import Finding
 
 
-def measure(film: Film) -> str:
-    """Size and checksum (CRC-32) of some grey values, whatever the file format; what agrees on it is compared whole."""
-    height, width = film.gray.shape
-    return f"{height}x{width}:{isal_zlib.crc32(film.grid.cells):08x}"
+def measure(grids: Sequence[Grid]) -> list[str]:
+    """Sizes and checksums (CRC-32) of some grey values, whatever the file format; what agrees on them is compared
+    whole."""
+    return [f"{g.shape[0]}x{g.shape[1]}:{isal_zlib.crc32(g.cells):08x}" for g in grids]
 
 
 def _pixels(film: Film) -> str | None:
@@ -54,4 +55,4 @@ def judge(films: Sequence[Film], measures: Sequence[str]) -> list[Finding]:
     return findings
 
 
-DETECTOR = SetDetector("duplicate", 4, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("duplicate", 4, 0.5, PIXELS, measure, judge, part=lambda film: film.grid)

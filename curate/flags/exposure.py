@@ -9,6 +9,7 @@ import numpy as np
 
 from curate.flags.detector import PIXELS, SetDetector
 from curate.flags.film import Film
+from curate.flags.grid import Grid
 from curate.flags.result import Finding
 
 PLATE, DARKEST, FLAT = 250, 200, 4.5
@@ -45,51 +46,43 @@ ENOUGH = 12
 """Films in a set from which on the set says what is usual."""
 
 
-def body(cells: np.ndarray, total: np.ndarray) -> tuple[np.ndarray, int]:
-    """What is neither bare plate nor empty film, by grey values.
+def _without_plates(cells: Sequence[np.ndarray], total: np.ndarray) -> tuple[list[np.ndarray], np.ndarray]:
+    """Each film's cells that are no bare plate, by grey values, and how many of them are no brighter than each."""
+    bare, total = list(cells), total.copy()
+    enough = LARGE * total[:, -1]
+    white = total[:, -1] - total[:, PLATE - 1] > enough
+    # of seven values from each on: there is grain
+    common = total[:, DARKEST + 6 : PLATE] - total[:, DARKEST - 1 : PLATE - 7]
+    peak, dull = common.argmax(axis=1), common.max(axis=1) > enough
+    for k in np.flatnonzero(white | dull).tolist():
+        plates = _at_edge(cells[k], PLATE, 256) if white[k] else []
+        if dull[k]:
+            plates += _flat(cells[k], DARKEST + int(peak[k]) + 3)
+        if plates:
+            bare[k] = cells[k][~np.logical_or.reduce(plates)]
+            total[k] = _no_brighter(bare[k : k + 1])
+    return bare, total
 
-    Args:
-        total: of all ``cells``, how many are no brighter than each grey value, int64 (256,).
 
-    Returns:
-        ``total`` of those that are no plate, and the grey value above which they are body (by Otsu), or -1 where they
-        all are.
-    """
-    if plates := _plates(cells, total):
-        cells = cells[np.logical_and.reduce([patch == 0 for patch in plates])]
-        total = _no_brighter(cells) if cells.size else np.zeros_like(total)
-    if cells.size < 2 * SOME:
-        return total, -1
-    return total, int(cv2.threshold(cells, 0, 255, cv2.THRESH_OTSU)[0])
-
-
-def _plates(cells: np.ndarray, total: np.ndarray) -> list[np.ndarray]:
-    """Masks of the bare plates, bright patches of some size that touch the film's edge; those that are not white must
-    be flat."""
-    patches, enough = [], LARGE * cells.size
-    if total[-1] - total[PLATE - 1] > enough:
-        patches = _at_edge(cells, PLATE, 256)
-    common = total[DARKEST + 6 : PLATE] - total[DARKEST - 1 : PLATE - 7]  # of seven values from each on: there is grain
-    peak = int(common.argmax())
-    if common[peak] > enough:
-        bright = _at_edge(cells, DARKEST + peak + 3 - 8, PLATE)  # from a little under the middle one
-        patches += [patch for patch in bright if cv2.meanStdDev(cells, mask=patch)[1].item() < FLAT]
-    return patches
+def _flat(cells: np.ndarray, level: int) -> list[np.ndarray]:
+    """Masks of the plates that are not white, from a little under ``level`` on: they must be flat."""
+    bright = _at_edge(cells, level - 8, PLATE)
+    return [patch for patch in bright if cv2.meanStdDev(cells, mask=patch.view(np.uint8))[1].item() < FLAT]
 
 
 def _at_edge(cells: np.ndarray, low: int, high: int) -> list[np.ndarray]:
     """A mask of each patch of values from ``low`` to below ``high`` that touches the edge and is ``LARGE``."""
-    there = cv2.inRange(cells, low, high - 1)
-    if not any(line.any() for line in _edges(there)):
+    there = (cells >= low) & (cells < high)
+    if not _edge(there).any():
         return []
-    # without OpenCV's own statistics, which cost more than the patches do
-    labels = cv2.connectedComponents(there, None, 8, cv2.CV_16U)[1]
-    large = np.flatnonzero(np.bincount(labels.ravel()) > LARGE * cells.size).tolist()
-    return [cv2.inRange(labels, k, k) for k in large if k and any((line == k).any() for line in _edges(labels))]
+    # OpenCV's own statistics cost more than the patches do
+    labels = cv2.connectedComponents(there.view(np.uint8), None, 8, cv2.CV_16U)[1]
+    patches = [labels == k for k in np.flatnonzero(np.bincount(_edge(labels))).tolist() if k]
+    return [patch for patch in patches if np.count_nonzero(patch) > LARGE * cells.size]
 
 
-def _edges(grid: np.ndarray) -> tuple[np.ndarray, ...]:
-    return grid[0], grid[-1], grid[:, 0], grid[:, -1]
+def _edge(grid: np.ndarray) -> np.ndarray:
+    return np.concatenate([grid[0], grid[-1], grid[:, 0], grid[:, -1]])
 
 
 def _strokes(gray: np.ndarray) -> float:
@@ -101,56 +94,68 @@ def _strokes(gray: np.ndarray) -> float:
     return np.count_nonzero(white > whole) / gray.size
 
 
-def noise(rows: np.ndarray) -> float:
-    """Mean absolute second difference along some rows, the largest tenth (edges, letters) left out: grain."""
+def noise(rows: Sequence[np.ndarray]) -> np.ndarray:
+    """float64 (n,): of each of some arrays the mean absolute second difference along its rows, the largest tenth
+    (edges, letters) left out: grain."""
+    total = _no_brighter([_second_difference(r) for r in rows])
+    keep = np.maximum((0.9 * total[:, -1:]).astype(int), 1)
+    below = total < keep
+    largest = below.sum(axis=1)  # of those kept; each is as large as the number of values below it
+    return np.where(total[:, -1] > 0, largest - np.where(below, total, 0).sum(axis=1) / keep[:, 0], 0.0)
+
+
+def _second_difference(rows: np.ndarray) -> np.ndarray:
     if rows.shape[1] < 3:
-        return 0.0
-    second = cv2.convertScaleAbs(cv2.filter2D(rows, cv2.CV_16S, SECOND)[:, 1:-1])
-    total, keep = np.bincount(second.ravel()).cumsum(), max(int(0.9 * second.size), 1)
-    largest = int(total.searchsorted(keep))  # of those kept; each is as large as the number of values below it
-    return largest - int(total[:largest].sum()) / keep
+        return np.empty((0, 0), np.uint8)
+    return cv2.convertScaleAbs(cv2.filter2D(rows, cv2.CV_16S, SECOND)[:, 1:-1])
 
 
-def measure(film: Film) -> dict[str, float]:
-    """Grey values of the body: its 97th percentile, its spread, and the shares clipped at white and at black."""
-    gray, cells, lines = film.grid
-    everywhere = _no_brighter(cells)
-    total, dark = body(cells, everywhere)
-    ground = int(total[dark]) if dark >= 0 else 0
-    n, below = int(total[-1]) - ground, ground
-    if n <= SOME:
-        total, n, below = everywhere, cells.size, 0
-    shares = [below + share * (n - 1) for share in (0.1, 0.5, 0.97)]
-    low, middle, high, empty = total.searchsorted([*shares, 0.5 * (ground - 1)], side="right").tolist()
-    white = int(total[-1] - total[WHITE - 1])
-    if white > FEW * n:
-        white = max(0.0, white - cells.size * _strokes(gray))
-    return {
+def measure(grids: Sequence[Grid]) -> list[dict[str, float]]:
+    """Grey values of each film's body: its 97th percentile, its spread, and the shares clipped at white and at black.
+
+    Body is what is brighter than the empty film (by Otsu) and no plate; all of the film where that is next to nothing.
+    """
+    cells = [grid.cells for grid in grids]
+    everywhere, each = _no_brighter(cells), np.arange(len(grids))
+    bare, total = _without_plates(cells, everywhere)
+    told = [k for k in each if bare[k].size >= 2 * SOME]
+    ground = np.zeros(len(grids), int)
+    ground[told] = total[told, [int(cv2.threshold(bare[k], 0, 255, cv2.THRESH_OTSU)[0]) for k in told]]
+    below, few = ground.copy(), total[:, -1] - ground <= SOME
+    total[few], below[few] = everywhere[few], 0
+    n = total[:, -1] - below
+    at = np.stack([*(below + share * (n - 1) for share in (0.1, 0.5, 0.97)), 0.5 * (ground - 1)], axis=1)
+    low, middle, high, empty = (total[:, None] <= at[..., None]).sum(axis=2).T
+    white = (total[:, -1] - total[:, WHITE - 1]).astype(float)
+    for k in np.flatnonzero(white > FEW * n):
+        white[k] = max(0.0, white[k] - cells[k].size * _strokes(grids[k].gray))
+    measures = {
         "low": low,
         "middle": middle,
         "high": high,
         "white": white / n,
-        "black": int(everywhere[2]) / cells.size,
-        "ground": empty if ground > SOME else low,
-        "noise": noise(lines),
+        "black": everywhere[:, 2] / everywhere[:, -1],
+        "ground": np.where(ground > SOME, empty, low),
+        "noise": noise([grid.lines for grid in grids]),
     }
+    rows = zip(*(values.tolist() for values in measures.values()), strict=True)
+    return [dict(zip(measures, row, strict=True)) for row in rows]
 
 
-def _no_brighter(gray: np.ndarray) -> np.ndarray:
-    """int64 (256,): how many are no brighter than each grey value."""
-    return np.bincount(gray.ravel(), minlength=256).cumsum()
+def _no_brighter(arrays: Sequence[np.ndarray]) -> np.ndarray:
+    """int64 (n, 256): of the values of each uint8 array, how many are no brighter than each grey value."""
+    return np.array([np.bincount(a.ravel(), minlength=256) for a in arrays]).cumsum(axis=1)
 
 
 def _absolute(m: dict[str, float]) -> tuple[float, str]:
     """Score 0.5 where the film is as dark, bright or flat as hardly any usable one."""
-    dark = 55 / max(m["high"], 1) - 0.5
-    bright = m["white"] / 0.3
-    flat = 18 / max(m["high"] - m["low"], 1) - 0.5
-    return max(
-        (dark, f"the body's bright parts reach only grey value {m['high']:.0f}"),
-        (bright, f"{100 * m['white']:.0f}% of the body is clipped at white"),
-        (flat, f"the body spans only {m['high'] - m['low']:.0f} grey values"),
-    )
+    high, span, white = m["high"], m["high"] - m["low"], m["white"]
+    dark, bright, flat = 55 / max(high, 1) - 0.5, white / 0.3, 18 / max(span, 1) - 0.5
+    if dark >= max(bright, flat):
+        return dark, f"the body's bright parts reach only grey value {high:.0f}"
+    if bright >= flat:
+        return bright, f"{100 * white:.0f}% of the body is clipped at white"
+    return flat, f"the body spans only {span:.0f} grey values"
 
 
 def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[Finding]:
@@ -174,4 +179,4 @@ def judge(films: Sequence[Film], measures: Sequence[dict[str, float]]) -> list[F
     return findings
 
 
-DETECTOR = SetDetector("exposure", 5, 0.5, PIXELS, measure, judge)
+DETECTOR = SetDetector("exposure", 5, 0.5, PIXELS, measure, judge, part=lambda film: film.grid)

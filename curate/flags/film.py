@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 
 from curate.errors import CarpusError, ImageError
-from curate.flags.grid import Grid, sampled, unpadded
+from curate.flags.grid import Grid, unpadded
 from curate.flags.salvage import mended
 from curate.sample.annotation import Annotation
 from curate.sample.image import Header, Image, decode, read_bytes, read_header
@@ -80,8 +80,10 @@ class Film:
 
     def close(self) -> None:
         """Drop bytes and pixels; they are read again when asked for."""
-        for name in self.__dict__.keys() & MADE:
-            del self.__dict__[name]
+        made = self.__dict__
+        if not MADE.isdisjoint(made):
+            for name in made.keys() & MADE:
+                del made[name]
 
     @cached_property
     def digest(self) -> str:
@@ -143,7 +145,7 @@ class Film:
     @cached_property
     def grid(self) -> Grid:
         """Some of the film's grey values, evenly spaced; raises ``ImageError``."""
-        return sampled(self.gray)
+        return Grid(self.gray)
 
     @property
     def to_full(self) -> float:

@@ -3,7 +3,7 @@ not be touched."""
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import cached_property
 
 import cv2
 import numpy as np
@@ -16,17 +16,40 @@ MARGIN = 64
 """Such a part of a film's rows and columns is left out at either end: scanners leave bright lines there."""
 
 
-class Grid(NamedTuple):
-    """A sample of a film without what was put round it.
+class Grid:
+    """A sample of a film of uint8 (h, w) without what was put round it; it does not hold on to the film's pixels."""
 
-    Attributes:
-        gray: uint8 (n, w), some rows of the film averaged to ``SIDE``. cells: uint8 (n, m), some of its columns.
-        lines: uint8 (k, width), some of the film's own rows.
-    """
+    def __init__(self, film: np.ndarray):
+        self.shape = height, width = film.shape
+        self._step = step = min(max(1, max(height, width) // SIDE), height, width)
+        every = max(1, height // step // BANDS)
+        if step > 1:
+            bands = film[: height // step * step].reshape(-1, step, width)[::every]
+            self._rows, self._averaged = bands[:, 0].copy(), _averaged(bands)
+        else:
+            self._rows = self._averaged = film[::every].copy()
 
-    gray: np.ndarray
-    cells: np.ndarray
-    lines: np.ndarray
+    @cached_property
+    def _inside(self) -> tuple[slice, slice]:
+        rows, columns = map(_inner, unpadded(self._averaged), self._averaged.shape)
+        return rows, columns
+
+    @cached_property
+    def gray(self) -> np.ndarray:
+        """uint8 (n, w), some rows of the film averaged to ``SIDE``."""
+        return self._averaged[self._inside]
+
+    @cached_property
+    def cells(self) -> np.ndarray:
+        """uint8 (n, m), some columns of ``gray``."""
+        return np.ascontiguousarray(self.gray[:, :: max(1, self.gray.shape[1] // COLUMNS)])
+
+    @property
+    def lines(self) -> np.ndarray:
+        """uint8 (k, width), some of the film's own rows."""
+        rows, columns = self._inside
+        every = max(1, (rows.stop - rows.start) // LINES)
+        return self._rows[rows.start : rows.stop : every, columns.start * self._step : columns.stop * self._step]
 
 
 def unpadded(gray: np.ndarray) -> tuple[slice, slice]:
@@ -42,24 +65,7 @@ def unpadded(gray: np.ndarray) -> tuple[slice, slice]:
 
 
 def _plain(line: np.ndarray) -> bool:
-    return bool(line[0] == line[len(line) // 2] == line[-1] and line.max() == line.min())
-
-
-def sampled(gray: np.ndarray) -> Grid:
-    """The grid of a film of uint8 (h, w)."""
-    height, width = gray.shape
-    step = min(max(1, max(height, width) // SIDE), height, width)
-    every = max(1, height // step // BANDS)
-    if step > 1:
-        bands = gray[: height // step * step].reshape(-1, step, width)[::every]
-        rows, averaged = bands[:, 0], _averaged(bands)
-    else:
-        rows = averaged = gray[::every]
-    (top, bottom), (left, right) = map(_inner, unpadded(averaged), averaged.shape)
-    inside = averaged[top:bottom, left:right]
-    cells = np.ascontiguousarray(inside[:, :: max(1, (right - left) // COLUMNS)])
-    lines = rows[top : bottom : max(1, (bottom - top) // LINES), left * step : right * step]
-    return Grid(inside, cells, lines)
+    return bool(line[0] == line[len(line) // 2] == line[-1] and (line == line[0]).all())
 
 
 def _averaged(bands: np.ndarray) -> np.ndarray:
@@ -70,7 +76,7 @@ def _averaged(bands: np.ndarray) -> np.ndarray:
     return cv2.resize(flat[:, : across * step], (across, n), interpolation=cv2.INTER_AREA)
 
 
-def _inner(kept: slice, n: int) -> tuple[int, int]:
+def _inner(kept: slice, n: int) -> slice:
     start, stop, _ = kept.indices(n)
     margin = (stop - start) // MARGIN
-    return start + margin, stop - margin
+    return slice(start + margin, stop - margin)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 Box = tuple[float, float, float, float]
 
 
-@dataclass(frozen=True)
-class Finding:
+class Finding(NamedTuple):
     """A detector's answer for one film, before its name and threshold are put to it.
 
     Attributes:
@@ -22,18 +23,14 @@ class Finding:
     score: float
     why: str
     where: Box | None = None
-    measures: dict[str, Any] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        # networks' last bits depend on the processor and on its threads; what is stored and compared must not
-        object.__setattr__(self, "score", round(float(self.score), 4))
+    measures: Mapping[str, Any] = MappingProxyType({})
 
     def to_dict(self) -> dict[str, Any]:
         return {
-            "score": self.score,
+            "score": rounded(self.score),
             "why": self.why,
             "where": self.where and list(self.where),
-            "measures": self.measures,
+            "measures": dict(self.measures),
         }
 
     @classmethod
@@ -42,8 +39,12 @@ class Finding:
         return cls(stored["score"], stored["why"], tuple(where) if where else None, stored["measures"])
 
 
-@dataclass(frozen=True)
-class Flag:
+def rounded(score: float) -> float:
+    """A score as it is stored and compared: networks' last bits depend on the processor and on its threads."""
+    return round(float(score), 4)
+
+
+class Flag(NamedTuple):
     """A finding under a detector's name: flagged when its score reaches the threshold."""
 
     name: str

@@ -10,7 +10,8 @@ from curate.flags.ahead import Ahead, one_core
 from curate.flags.detector import FILE, LABELS, Detector, FilmDetector, SetDetector
 from curate.flags.film import Film
 from curate.flags.registry import choose
-from curate.flags.result import FilmFlags, Finding, Flag
+from curate.flags.result import FilmFlags, Finding, Flag, rounded
+from curate.flags.waiting import Part, Waiting
 
 MISSING = object()
 
@@ -32,11 +33,12 @@ def _kept(detector: Detector, known: FilmFlags | None, digest: str) -> object:
 
 
 def _answer(detector: Detector, film: Film) -> object:
-    """What is kept of one film for one detector: a finding as plain data, a measure, or ``None``."""
+    """What is kept of one film for one detector: a finding as plain data, a measure, or ``None``; or the ``Part`` to
+    measure."""
     if not _applies(detector, film):
         return None
     if isinstance(detector, SetDetector):
-        return detector.measure(film)
+        return detector.measure(film) if detector.part is None else Part(detector, detector.part(film))
     found = detector.look(film)
     return None if found is None else found.to_dict()
 
@@ -71,9 +73,10 @@ def _pass_over(film: Film, detectors: Sequence[Detector], known: FilmFlags | Non
 
 def _add(result: FilmFlags, detector: Detector, finding: Finding | None) -> None:
     if finding is not None:
-        score = min(max(float(finding.score), 0.0), 1.0)
+        score = min(max(rounded(finding.score), 0.0), 1.0)
         result.flags.append(Flag(detector.name, score, detector.threshold, finding.where, finding.why))
-        result.measures.update(finding.measures)
+        if finding.measures:
+            result.measures.update(finding.measures)
 
 
 def run_detectors(
@@ -89,8 +92,8 @@ def run_detectors(
         names: detectors to run; all by default. progress: wraps the iteration over films, to show it.
         known: earlier results by film id; what they hold for a film's digest and a detector's version is not done
         again.
-        each: called with a film's entry as soon as the film was looked at (flags still to come), to keep it for a
-        resumed run.
+        each: called with a film's entry once the film was looked at (flags still to come), a quarter of a second
+        later at most, to keep it for a resumed run.
 
     Raises:
         UsageError: for a name that is no detector.
@@ -99,13 +102,13 @@ def run_detectors(
     results: list[FilmFlags] = []
     with (
         one_core(not any(d.dear for d in detectors)),
+        Waiting(each) as waiting,
         Ahead(films, lambda film: _wanted(film, detectors, known.get(film.id))) as ahead,
     ):
         for film in films if progress is None else progress(films):
             ahead.ready()
             results.append(_pass_over(film, detectors, known.get(film.id)))
-            if each is not None:
-                each(results[-1])
+            waiting.add(results[-1])
     for detector in detectors:
         entries = [r.kept.get(detector.key, {"found": None})["found"] for r in results]
         if isinstance(detector, FilmDetector):

@@ -113,7 +113,7 @@ def _looked_at(film: Film, facts: dict[str, Any], stored: dict[str, Any], result
         degrees = stored[TURNED.name]["measures"]["fingers_deg"]
     try:
         if exposure is None:
-            exposure = EXPOSED.measure(film)
+            exposure = EXPOSED.measured(film)
         if degrees is None and TURNED.name not in stored and not facts.get("by_labels"):
             degrees = TURNED.look(film).measures["fingers_deg"]
             result.asked_network += 1

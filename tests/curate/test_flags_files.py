@@ -24,7 +24,7 @@ from curate.flags.duplicate import DETECTOR as DUPLICATE
 from curate.flags.exposure import DETECTOR as EXPOSURE
 from curate.flags.exposure import noise
 from curate.flags.film import shrunk
-from curate.flags.grid import BANDS, COLUMNS, LINES, SIDE, sampled
+from curate.flags.grid import BANDS, COLUMNS, LINES, SIDE, Grid
 from curate.flags.salvage import mended
 
 CHEAP = ["unreadable", "truncated", "format", "duplicate", "exposure"]
@@ -107,7 +107,7 @@ def test_equal_checksums_are_no_duplicate_until_the_pixels_say_so():
     films = [Film(n, n, pixels=lambda p=p: p, digest=n) for n, p in (("a", one), ("b", two), ("c", one))]
     scores = [finding.score for finding in DUPLICATE.judge(films, ["the same"] * 3)]
     assert scores == [0.4, 0.0, 1.0]
-    assert DUPLICATE.judge(films[:2], [DUPLICATE.measure(f) for f in films[:2]])[1].score == 0
+    assert DUPLICATE.judge(films[:2], [DUPLICATE.measured(f) for f in films[:2]])[1].score == 0
 
 
 def test_same_bytes_in_another_shape_are_no_duplicate(tmp_path):
@@ -120,14 +120,29 @@ def test_same_bytes_in_another_shape_are_no_duplicate(tmp_path):
 def test_grain_is_the_mean_second_difference_without_its_largest_tenth():
     gray = textured(3, (640, 500))
     second = np.sort(np.abs(np.diff(gray.astype(int), 2)).ravel())
-    assert noise(gray) == pytest.approx(second[: int(0.9 * len(second))].mean())
+    assert noise([gray])[0] == pytest.approx(second[: int(0.9 * len(second))].mean())
+
+
+@pytest.mark.parametrize("detector", [EXPOSURE, DUPLICATE], ids=lambda d: d.name)
+def test_films_measured_at_once_are_measured_as_each_alone(detector):
+    rng = np.random.default_rng(8)
+    sizes = [(480, 400), (400, 480), (900, 1300), (1, 70), (70, 1), (2, 2)]
+    films = [textured(k, size) for k, size in enumerate(sizes)]
+    films += [np.clip(films[0] * 2.6, 0, 255).astype(np.uint8), np.zeros((90, 90), np.uint8)]
+    films.append(np.vstack([films[0], (229 + rng.integers(-2, 3, (60, 400))).astype(np.uint8)]))
+    films.append(cv2.putText(films[0].copy(), "R 12:34 CLINIC", (10, 40), 0, 1.2, 255, 3))
+    parts = [detector.part(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in films]
+    alone = [detector.measure([part])[0] for part in parts]
+    assert detector.measure(parts) == alone
+    assert detector.measure(parts[::-1]) == alone[::-1]
+    assert len({str(m) for m in alone}) == len(films)
 
 
 @pytest.mark.parametrize("size", [(2048, 2048), (2303, 2881), (1, 3000), (3000, 1), (40, 5000), (2, 2)])
 def test_grey_values_of_a_film_are_those_of_its_bands(size):
     rng = np.random.default_rng(5)
     gray = np.where(np.arange(size[1]) < 0.7 * size[1], 40, 180) + rng.integers(0, 3, size)
-    said = EXPOSURE.measure(Film("x", "x", pixels=lambda: gray.astype(np.uint8), digest="x"))
+    said = EXPOSURE.measured(Film("x", "x", pixels=lambda: gray.astype(np.uint8), digest="x"))
     if min(size) > 40:
         assert [said[k] for k in ("ground", "low", "high")] == pytest.approx([41, 181, 181], abs=1)
     assert all(np.isfinite(v) for v in said.values())
@@ -138,8 +153,11 @@ def test_grey_values_of_a_film_are_those_of_its_bands(size):
 def test_a_grid_holds_values_of_the_film_and_little_of_any(height, width, pad, level):
     film = np.random.default_rng(0).integers(0, 255, (height, width), np.uint8)
     padded = cv2.copyMakeBorder(film, pad, pad, 0, 0, cv2.BORDER_CONSTANT, value=level)
-    grid = sampled(padded)
-    assert all(part.size and part.dtype == np.uint8 for part in grid)
+    grid = Grid(padded)
+    for part in (grid.gray, grid.cells, grid.lines):
+        assert part.size
+        assert part.dtype == np.uint8
+        assert not np.shares_memory(part, padded)  # or many waiting films would hold all their pixels
     assert max(grid.cells.shape) <= 2 * max(BANDS, COLUMNS)
     assert len(grid.lines) <= 2 * LINES
     assert max(grid.gray.shape) < 2 * SIDE or min(height, width) < max(height, width) / SIDE
@@ -319,7 +337,7 @@ def test_what_is_round_or_written_on_a_film_is_none_of_its_exposure(how):
         "scan line": np.hstack([film, rng.integers(190, 253, (480, 3)).astype(np.uint8)]),
         "plate": np.vstack([film, (229 + rng.integers(-2, 3, (60, 400))).astype(np.uint8)]),
     }[how]
-    before, after = (EXPOSURE.measure(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in (film, changed))
+    before, after = (EXPOSURE.measured(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in (film, changed))
     for key in ("ground", "middle", "high")[: 2 if how == "letters" else 3]:
         assert after[key] == pytest.approx(before[key], abs=6), key
     assert after["white"] == pytest.approx(before["white"], abs=0.01)
@@ -327,5 +345,5 @@ def test_what_is_round_or_written_on_a_film_is_none_of_its_exposure(how):
 
 def test_overexposed_body_is_still_clipped():
     film = textured(4, (480, 400)).astype(float) * 2.6
-    said = EXPOSURE.measure(Film("x", "x", pixels=lambda: np.clip(film, 0, 255).astype(np.uint8), digest="x"))
+    said = EXPOSURE.measured(Film("x", "x", pixels=lambda: np.clip(film, 0, 255).astype(np.uint8), digest="x"))
     assert said["white"] > 0.3

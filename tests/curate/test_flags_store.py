@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import cv2
+import numpy as np
 import pytest
 
 from curate.cli import flag_outliers
@@ -84,11 +85,42 @@ def test_a_version_flagged_by_runs_that_are_killed_ends_with_the_same_bytes(fold
     assert not (folder / JOURNAL).exists()
 
 
+@pytest.mark.parametrize(
+    ("at_once", "longest", "told"), [(2, 1e9, [0, 0, 2]), (9, 0.0, [0, 1, 2]), (9, 1e9, [0, 0, 0])]
+)
+def test_films_wait_for_each_other_but_not_for_long(folder, monkeypatch, at_once, longest, told):
+    monkeypatch.setattr("curate.flags.waiting.AT_ONCE", at_once)
+    monkeypatch.setattr("curate.flags.waiting.LONGEST", longest)
+    seen, so_far = [], []
+
+    def show(films):
+        for film in films:
+            so_far.append(len(seen))
+            yield film
+
+    results = run_detectors(films_from_folder(folder), ["duplicate", "exposure"], progress=show, each=seen.append)
+    assert so_far == told
+    assert [r.id for r in seen] == [r.id for r in results] == ["0.png", "1.png", "2.png"]
+    assert all(r.kept["exposure"]["found"]["noise"] > 0 for r in seen)
+
+
+def test_a_run_whose_answers_cannot_be_kept_ends_with_the_first(folder):
+    asked = []
+
+    def full(result):
+        asked.append(result.id)
+        raise WriteError(result.image, "the disk is full")
+
+    with pytest.raises(WriteError, match=r"0\.png"):
+        run_detectors(films_from_folder(folder), ["exposure"], each=full)
+    assert asked == ["0.png"]
+
+
 def test_a_folder_is_flagged_once_where_there_is_a_store(folder, tmp_path_factory, monkeypatch):
     store = tmp_path_factory.mktemp("store")
     first = flag_folder(folder, ["exposure", "format"], store=store)
     looked = []
-    monkeypatch.setattr("curate.flags.exposure.noise", lambda rows: looked.append(rows) or 1.0)
+    monkeypatch.setattr("curate.flags.exposure.noise", lambda rows: looked.append(rows) or np.ones(len(rows)))
     again = flag_folder(folder, ["exposure", "format"], store=store)
     assert not looked
     assert [r.to_dict() for r in again] == [r.to_dict() for r in first]
