@@ -129,7 +129,9 @@ def test_films_measured_at_once_are_measured_as_each_alone(detector):
     sizes = [(480, 400), (400, 480), (900, 1300), (1, 70), (70, 1), (2, 2)]
     films = [textured(k, size) for k, size in enumerate(sizes)]
     films += [np.clip(films[0] * 2.6, 0, 255).astype(np.uint8), np.zeros((90, 90), np.uint8)]
-    films.append(np.vstack([films[0], (229 + rng.integers(-2, 3, (60, 400))).astype(np.uint8)]))
+    bright = (195 + rng.integers(0, 25, (480, 400))).astype(np.uint8)
+    for film, level in ((films[0], 229), (films[0], 253), (bright, 236)):
+        films.append(np.vstack([film, (level + rng.integers(-2, 3, (300, 400))).astype(np.uint8)]))
     films.append(cv2.putText(films[0].copy(), "R 12:34 CLINIC", (10, 40), 0, 1.2, 255, 3))
     parts = [detector.part(Film("x", "x", pixels=lambda g=g: g, digest="x")) for g in films]
     alone = [detector.measure([part])[0] for part in parts]
