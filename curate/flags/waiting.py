@@ -13,7 +13,8 @@ AT_ONCE = 256
 """Films that wait at most."""
 
 LONGEST = 0.25
-"""Seconds that the first of them waits, and a film more: no more is lost when a run is killed outright."""
+"""Seconds after which all that waits is measured: what is lost, beside the film in hand, when a run is killed
+outright."""
 
 
 class Part(NamedTuple):
@@ -32,7 +33,7 @@ class Waiting:
     """
 
     def __init__(self, each: Callable[[FilmFlags], None] | None):
-        self._each, self._results, self._until = each, [], 0.0
+        self._each, self._results, self._measured = each, [], perf_counter()
 
     def __enter__(self) -> Waiting:
         return self
@@ -41,10 +42,8 @@ class Waiting:
         self._measure()
 
     def add(self, result: FilmFlags) -> None:
-        if not self._results:
-            self._until = perf_counter() + LONGEST
         self._results.append(result)
-        if len(self._results) == AT_ONCE or perf_counter() >= self._until:
+        if len(self._results) == AT_ONCE or perf_counter() >= self._measured + LONGEST:
             self._measure()
 
     def _measure(self) -> None:
@@ -61,3 +60,4 @@ class Waiting:
         if self._each is not None:
             for result in results:
                 self._each(result)
+        self._measured = perf_counter()

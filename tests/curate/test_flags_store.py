@@ -86,16 +86,17 @@ def test_a_version_flagged_by_runs_that_are_killed_ends_with_the_same_bytes(fold
 
 
 @pytest.mark.parametrize(
-    ("at_once", "longest", "told"), [(2, 1e9, [0, 0, 2]), (9, 0.0, [0, 1, 2]), (9, 1e9, [0, 0, 0])]
+    ("at_once", "pace", "told"), [(2, 0.0, [0, 0, 2]), (9, 0.0, [0, 0, 0]), (9, 0.2, [0, 0, 2]), (9, 1.5, [0, 1, 2])]
 )
-def test_films_wait_for_each_other_but_not_for_long(folder, monkeypatch, at_once, longest, told):
+def test_films_wait_for_each_other_but_not_for_long(folder, monkeypatch, at_once, pace, told):
+    clock, seen, so_far = [0.0], [], []
     monkeypatch.setattr("curate.flags.waiting.AT_ONCE", at_once)
-    monkeypatch.setattr("curate.flags.waiting.LONGEST", longest)
-    seen, so_far = [], []
+    monkeypatch.setattr("curate.flags.waiting.perf_counter", lambda: clock[0])
 
     def show(films):
         for film in films:
             so_far.append(len(seen))
+            clock[0] += pace
             yield film
 
     results = run_detectors(films_from_folder(folder), ["duplicate", "exposure"], progress=show, each=seen.append)
