@@ -124,7 +124,7 @@ def _turns(gray: np.ndarray) -> list[Features]:
 
 
 def _logits(whole: Perception, digits: int = 3) -> dict[str, float]:
-    return {n: round(whole.strongest(n) if n in THINGS else whole.whole[n], digits) for n in FLAGS}
+    return {n: round(whole.logit(n), digits) for n in FLAGS}
 
 
 def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:

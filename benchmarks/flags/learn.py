@@ -1,8 +1,8 @@
 """Teach the heads that the detectors share: ``python -m benchmarks.flags.learn --data ../shared/data/radiographs``.
 
-The trunk stays as ImageNet left it; two small heads learn from some 9,000 pictures' features. Three times: on each half
-of the studies, which says what they are worth on the other; on all folds but one, six times, whose answers on the fold
-left out set the thresholds; and on all films, which is what ships. Needs torch (extra ``train``).
+The trunk stays as ImageNet left it; two small heads learn from the features of some 10,000 pictures. Three times: on
+each half of the studies, which says what they are worth on the other; on all folds but one, six times, whose answers on
+the fold left out set the thresholds; and on all films, which is what ships. Needs torch (extra ``train``).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812 - torch's own name for it
 
-from benchmarks.flags import judged, pictures
+from benchmarks.flags import drawn, judged, pictures
 from benchmarks.flags.pictures import FOLDS, Lesson
 from benchmarks.flags.sample import IGNORE, THINGS
 from curate.flags.heads import CELLS, WHOLE, WIDTH
@@ -119,21 +119,24 @@ def _told_mean(out: torch.Tensor, answers: torch.Tensor, real: Sequence[bool], s
     return (each.sum(0) / weight.sum(0).clamp(min=1)).sum()
 
 
-def teach(lessons: Sequence[Lesson], seed: int = 0) -> dict[str, np.ndarray]:
-    """Both heads' arrays, learnt from ``lessons``."""
+def teach(lessons: Sequence[Lesson], bodies: tuple[np.ndarray, np.ndarray], seed: int = 0) -> dict[str, np.ndarray]:
+    """Both heads' arrays, learnt from ``lessons``; the film's head also from drawn ``bodies`` (features, answers)."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
     sample = np.concatenate([x.cells[::7] for x in lessons[::3]]).astype(np.float32)
     net = _net(sample.mean(0), sample.std(0) + 0.05, HIDDEN_CELLS, len(CELLS), (0.2, 0.2))
     cells = _taught(net, len(lessons), ROUNDS_CELLS, AT_ONCE_CELLS, 1e-3, partial(_cells_loss, lessons, rng), rng)
-    seen, answers = (np.stack([getattr(x, n) for x in lessons]) for n in ("whole", "answers"))
-    real = np.array([x.real for x in lessons])
+    seen, answers = (
+        np.concatenate([np.stack([getattr(x, n) for x in lessons]), of_bodies])
+        for n, of_bodies in zip(("whole", "answers"), bodies, strict=True)
+    )
+    real = np.array([x.real for x in lessons] + [False] * len(bodies[0]))
 
     def loss(net: nn.Module, which: np.ndarray) -> torch.Tensor:
         return _told_mean(net(torch.from_numpy(seen[which])), torch.from_numpy(answers[which]), real[which], SOFT)
 
     net = _net(seen.mean(0), seen.std(0) + 0.01, HIDDEN_WHOLE, len(WHOLE), (0.5, 0.3))
-    whole = _taught(net, len(lessons), ROUNDS_WHOLE, AT_ONCE_WHOLE, 0.1, loss, rng)
+    whole = _taught(net, len(seen), ROUNDS_WHOLE, AT_ONCE_WHOLE, 0.1, loss, rng)
     return {**_folded(cells, "cells"), **_folded(whole, "whole")}
 
 
@@ -148,11 +151,12 @@ def main() -> None:
     cv2.setNumThreads(1)
     log = partial(print, flush=True)
     pictures.make(args.data, args.lessons, log)
-    lessons = pictures.read(args.lessons)
+    drawn.make(args.lessons, log)
+    lessons, bodies = pictures.read(args.lessons), drawn.read(args.lessons)
 
     def without(folds: Sequence[int]) -> dict[str, np.ndarray]:
         log(f"learning on folds {[k for k in range(FOLDS) if k not in folds]}")
-        return teach([x for k in range(FOLDS) if k not in folds for x in lessons[k]], args.seed)
+        return teach([x for k in range(FOLDS) if k not in folds for x in lessons[k]], bodies, args.seed)
 
     sides = [tuple(range(FOLDS // 2)), tuple(range(FOLDS // 2, FOLDS))]
     half_heads = {side: without(sides[side]) for side in (0, 1)}
@@ -163,7 +167,7 @@ def main() -> None:
     judged.keep(cases, half, judged.KEPT if args.out == WEIGHTS else args.out / judged.KEPT.name)
     log(judged.table(cases, half))
     everything = without(())
-    note = {"half": half, "films": len(cases), "pictures": sum(len(x) for x in lessons.values())}
+    note = {"half": half, "films": len(cases), "pictures": sum(map(len, lessons.values())) + len(bodies[0])}
     arrays = {k: v.astype(np.float16) for k, v in everything.items()}
     np.savez_compressed(args.out / "heads.npz", note=np.array(json.dumps(note)), **arrays)
 

@@ -25,6 +25,12 @@ DENSE = (*THINGS, "hand", "forearm", "direction-x", "direction-y", "marker")
 """Channels of a target: of these each network learns its own."""
 IGNORE = -1.0
 
+NEGATIVE = 0.12
+"""Share of the pictures that are shown inverted."""
+
+OF_A_NEGATIVE = (1.0, IGNORE, IGNORE, IGNORE)
+"""What is asked of these as a whole: that they are inverted, and no more."""
+
 
 @dataclass(frozen=True)
 class Target:
@@ -347,7 +353,7 @@ def _beside(sources: list[Source], size: tuple[int, int], chances: Chances, rng:
     return picture, Target(dense, valid, np.array([0, no_hand, 1, IGNORE], np.float32))
 
 
-def _lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+def lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     """Markers and collimation, then ``toned``; float32 -> uint8, and the mask of the markers."""
     height, width = picture.shape
     marked = np.zeros(picture.shape, bool)
@@ -367,24 +373,29 @@ def _lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
     return toned(picture, rng), marked
 
 
+def picture_size(side: int, rng: Rng) -> tuple[int, int]:
+    """Width and height of a training picture, the longer ``side`` pixels."""
+    short = int(side * rng.uniform(0.55, 1.0)) // 16 * 16
+    return (short, side) if rng.random() < 0.65 else (side, short)
+
+
 def picture_and_target(
     sources: list[Source], weights: np.ndarray, side: int, chances: Chances, rng: Rng
 ) -> tuple[np.ndarray, Target]:
     """One training picture: uint8 (h, w) with its longer side ``side``, and its target on the grid of STRIDE pixels."""
-    short = int(side * rng.uniform(0.55, 1.0)) // 16 * 16
-    size = (short, side) if rng.random() < 0.65 else (side, short)
+    size = picture_size(side, rng)
     if rng.random() < 0.1:
         two = [sources[k] for k in rng.choice(len(sources), 2, p=weights)]
         picture, target = _beside(two, size, chances, rng)
     else:
         picture, target, _ = place(sources[rng.choice(len(sources), p=weights)], size, chances, rng)
-    out, marked = _lit(picture, rng)
+    out, marked = lit(picture, rng)
     h, w = target.dense.shape[1:]
     cells = marked[: h * STRIDE, : w * STRIDE].reshape(h, STRIDE, w, STRIDE)
     target.dense[8] = cells.any((1, 3))
     target.valid[8] = target.valid[0]
-    if rng.random() < 0.12:
+    if rng.random() < NEGATIVE:
         out = 255 - out
         target.valid[:] = 0
-        target.whole[:] = [1, IGNORE, IGNORE, IGNORE]
+        target.whole[:] = OF_A_NEGATIVE
     return out, target

@@ -54,4 +54,4 @@ def look(film: Film) -> Finding:
     return Finding(score, "The fingers are bent or seen from the side." if score >= 0.5 else "The fingers lie flat.")
 
 
-DETECTOR = FilmDetector("bent-finger", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("bent-finger", 5, 0.5, PIXELS, look, dear=True)

@@ -91,4 +91,4 @@ def look(film: Film) -> Finding | None:
     return Finding(score, why, box if score >= 0.5 else None, {"wrist_deg": round(angle, 1)})
 
 
-DETECTOR = FilmDetector("bent-wrist", 5, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("bent-wrist", 6, 0.5, PIXELS, look, dear=True)

@@ -11,4 +11,4 @@ look = looker(
     "No cast or splint was seen.",
 )
 
-DETECTOR = FilmDetector("cast", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("cast", 5, 0.5, PIXELS, look, dear=True)

@@ -11,4 +11,4 @@ look = looker(
     "No plate, screw, wire or pin was seen.",
 )
 
-DETECTOR = FilmDetector("implant", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("implant", 5, 0.5, PIXELS, look, dear=True)

@@ -18,4 +18,4 @@ def look(film: Film) -> Finding:
     return Finding(chance, why)
 
 
-DETECTOR = FilmDetector("inverted", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("inverted", 5, 0.5, PIXELS, look, dear=True)

@@ -11,4 +11,4 @@ look = looker(
     "No ring, bangle, bracelet or watch was seen.",
 )
 
-DETECTOR = FilmDetector("jewellery", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("jewellery", 5, 0.5, PIXELS, look, dear=True)

@@ -15,4 +15,4 @@ def look(film: Film) -> Finding:
     return Finding(score, said)
 
 
-DETECTOR = FilmDetector("multiple-views", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("multiple-views", 5, 0.5, PIXELS, look, dear=True)

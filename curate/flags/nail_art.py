@@ -11,4 +11,4 @@ look = looker(
     "No dense spots on the nails were seen.",
 )
 
-DETECTOR = FilmDetector("nail-art", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("nail-art", 5, 0.5, PIXELS, look, dear=True)

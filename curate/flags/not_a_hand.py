@@ -17,4 +17,4 @@ def look(film: Film) -> Finding:
     return Finding(score, f"No whole hand is there: what looks like a hand covers {share:.0f}% of the film.")
 
 
-DETECTOR = FilmDetector("not-a-hand", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("not-a-hand", 5, 0.5, PIXELS, look, dear=True)

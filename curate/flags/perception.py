@@ -43,6 +43,13 @@ class Perception:
         """Logit of a thing being there at all: the mean of its strongest cells."""
         return strongest(self.layers[name])
 
+    def logit(self, name: str) -> float:
+        """What speaks for a flag: its strongest cells where it is a thing, else what is said of the whole film; for
+        "not-a-hand" both, less what speaks for a hand in the cells that look most like one."""
+        if name == "not-a-hand":
+            return self.whole[name] - strongest(self.layers["hand"], HAND_CELLS)
+        return self.whole[name] if name in self.whole else self.strongest(name)
+
     def box(self, name: str, below: float) -> Box | None:
         """Box, in film pixels, of the connected patch round the strongest cell of a thing: what is at most ``below``
         logits weaker."""
@@ -87,6 +94,9 @@ class Perception:
 
 MIN_HAND_CELLS = 16
 """Cells under which a patch is no hand."""
+
+HAND_CELLS = 60
+"""Cells whose mean says whether a hand is there: about what a small one covers."""
 
 STRONGEST = 4
 """Cells whose mean says whether a thing is there at all."""

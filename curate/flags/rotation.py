@@ -36,4 +36,4 @@ def look(film: Film) -> Finding:
     return Finding(score(degrees), why, None, {"fingers_deg": degrees})
 
 
-DETECTOR = FilmDetector("rotation", 4, 0.5, PIXELS, look, dear=True)
+DETECTOR = FilmDetector("rotation", 5, 0.5, PIXELS, look, dear=True)

@@ -27,7 +27,7 @@ def looker(name: str, present: str, absent: str) -> Callable[[Film], Finding]:
 
     def look(film: Film) -> Finding:
         seen = film.seen
-        score = float(sigmoid(seen.strongest(name) - half(name)))
+        score = float(sigmoid(seen.logit(name) - half(name)))
         if score < 0.5:
             return Finding(score, absent)
         box = seen.box(name, BELOW)
@@ -38,4 +38,4 @@ def looker(name: str, present: str, absent: str) -> Callable[[Film], Finding]:
 
 def whole_score(name: str, film: Film) -> float:
     """The score of a statement about the film as a whole."""
-    return float(sigmoid(film.seen.whole[name] - half(name)))
+    return float(sigmoid(film.seen.logit(name) - half(name)))

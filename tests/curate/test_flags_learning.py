@@ -11,7 +11,7 @@ from curate.flags.heads import CELLS, WHOLE, WIDTH
 @pytest.mark.long
 def test_lessons_are_made_once_and_heads_learn_from_them(real_data, tmp_path, monkeypatch):
     pytest.importorskip("torch")
-    from benchmarks.flags import judged, learn, pictures
+    from benchmarks.flags import drawn, judged, learn, pictures
     from benchmarks.flags.halves import halves_of
     from benchmarks.flags.tones import OTHERS
 
@@ -30,8 +30,11 @@ def test_lessons_are_made_once_and_heads_learn_from_them(real_data, tmp_path, mo
     lessons = pictures.read(tmp_path)
     assert all(x.cells.shape == (len(x.said), WIDTH) and x.said.shape[1] == len(CELLS) for x in lessons[0])
     assert sum(not x.real for x in lessons[0]) == 4
+    monkeypatch.setattr(drawn, "ROUNDS", 1)
+    monkeypatch.setattr(drawn, "EACH", 3)
+    drawn.make(tmp_path, said.append)
     monkeypatch.setattr(learn, "ROUNDS_CELLS", 1)
-    heads = learn.teach([*lessons[0], *lessons[1]])
+    heads = learn.teach([*lessons[0], *lessons[1]], drawn.read(tmp_path))
     assert heads["whole.1.w"].shape[1] == len(WHOLE)
     assert all(np.isfinite(v).all() for v in heads.values())
     cases = judged.look(real_data / "radiographs", {0: heads, 1: heads}, {0: heads, 1: heads}, said.append)

@@ -12,7 +12,7 @@ from curate.flags import Film, films_from_folder, lookup, run_detectors, signs
 from curate.flags.arrays import load_weights
 from curate.flags.heads import CELL, CELLS, WHOLE, WIDTH, features, prepare, say
 from curate.flags.near_duplicate import correlation
-from curate.flags.perception import turned_back
+from curate.flags.perception import HAND_CELLS, Perception, turned_back
 from curate.flags.rotation import score
 
 
@@ -54,6 +54,17 @@ def test_what_is_put_round_a_film_is_not_looked_at(hand, value):
     assert padded.measures["fingers_deg"] == plain.measures["fingers_deg"]
     there = [(f.where, g.where) for f, g in zip(plain.flags, padded.flags, strict=True) if f.where]
     assert all(g == pytest.approx((f[0] + 480, f[1], f[2] + 480, f[3])) for f, g in there)
+
+
+def test_cells_that_look_like_a_hand_speak_against_there_being_none():
+    def logit(side: int, surest: float) -> float:
+        hand = np.full((side, side), -3, np.float32)
+        hand.ravel()[:HAND_CELLS] = surest
+        return Perception({"hand": hand[::-1]}, (8.0, 8.0), {"not-a-hand": 1.5, "bent": 0.25}).logit("not-a-hand")
+
+    assert logit(30, 2.0) == pytest.approx(1.5 - 2.0)
+    assert logit(30, -3.0) == pytest.approx(1.5 + 3.0)
+    assert logit(5, 2.0) == pytest.approx(1.5 - 2.0)  # fewer cells than a hand covers
 
 
 def test_a_picture_without_a_hand_points_nowhere():
