@@ -1,14 +1,20 @@
-"""What the film's head sees of drawn bodies: made once, kept in a folder. They come from no film, so from no fold."""
+"""What the film's head sees of drawn bodies: made once, kept in a folder. They come from no film, so from no fold.
+
+``python -m benchmarks.flags.drawn PICTURE`` shows some.
+"""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from benchmarks.flags.bodies import body
-from benchmarks.flags.sample import IGNORE, NEGATIVE, OF_A_NEGATIVE, lit, picture_size
+from benchmarks.flags.sample import IGNORE, NEGATIVE, OF_A_NEGATIVE, picture_size
+from benchmarks.flags.tones import lit
 from curate.flags.heads import SIDE, features, prepare
 
 ROUNDS, EACH = 16, 60
@@ -43,3 +49,14 @@ def read(folder: Path) -> tuple[np.ndarray, np.ndarray]:
     """What is seen of all drawn bodies, float32 (n, k), and what is true of them, float32 (n, len(WHOLE))."""
     stored = [np.load(folder / f"drawn{k}.npz", allow_pickle=False) for k in range(ROUNDS)]
     return np.concatenate([s["seen"] for s in stored]), np.concatenate([s["answers"] for s in stored])
+
+
+def sheet(rows: int = 4, columns: int = 8, side: int = 150) -> np.ndarray:
+    """Some drawn bodies as they are taught, side by side, uint8 (h, w)."""
+    rng = np.random.default_rng(0)
+    cells = [cv2.resize(picture(rng)[0], (side, side), interpolation=cv2.INTER_AREA) for _ in range(rows * columns)]
+    return np.vstack([np.hstack(cells[k * columns : (k + 1) * columns]) for k in range(rows)])
+
+
+if __name__ == "__main__":
+    cv2.imwrite(sys.argv[1], sheet(), [cv2.IMWRITE_JPEG_QUALITY, 80])

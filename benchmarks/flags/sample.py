@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.flags import metal
 from benchmarks.flags.marks import Limb, Marked, arm_mask, box_mask, hand_mask
-from benchmarks.flags.tones import toned
+from benchmarks.flags.tones import lit
 
 Rng = np.random.Generator
 MANY = {"jewellery": (1, 1, 2, 3), "implant": (1, 1, 2)}
@@ -351,26 +351,6 @@ def _beside(sources: list[Source], size: tuple[int, int], chances: Chances, rng:
         value = float(rng.choice([0, 5, 255]))
         cv2.line(picture, tuple(int(v) for v in line[0]), tuple(int(v) for v in line[1]), value, max(1, round(thick)))
     return picture, Target(dense, valid, np.array([0, no_hand, 1, IGNORE], np.float32))
-
-
-def lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
-    """Markers and collimation, then ``toned``; float32 -> uint8, and the mask of the markers."""
-    height, width = picture.shape
-    marked = np.zeros(picture.shape, bool)
-    for _ in range(int(rng.choice([0, 0, 1, 1, 2, 3]))):
-        layer = metal.marker(picture.shape, rng)
-        marked |= layer > 0.25
-        picture = metal.attenuate(picture, layer, 255.0)
-    if rng.random() < 0.3:  # a collimator: black, or the bare plate white
-        box = (
-            (width * rng.uniform(0.42, 0.58), height * rng.uniform(0.42, 0.58)),
-            (width * rng.uniform(0.7, 1.1), height * rng.uniform(0.7, 1.1)),
-        )
-        field = np.zeros(picture.shape, np.float32)
-        cv2.fillPoly(field, [cv2.boxPoints((*box, float(rng.normal(0, 4)))).astype(np.int32)], 1.0)
-        field = cv2.GaussianBlur(field, (0, 0), rng.uniform(0.4, 4))
-        picture = picture * field + (1 - field) * float(rng.choice([0, 0, 8, 255]))
-    return toned(picture, rng), marked
 
 
 def picture_size(side: int, rng: Rng) -> tuple[int, int]:

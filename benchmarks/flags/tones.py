@@ -7,6 +7,8 @@ from collections.abc import Callable
 import cv2
 import numpy as np
 
+from benchmarks.flags import metal
+
 Rng = np.random.Generator
 
 LONG = 900
@@ -79,3 +81,23 @@ def toned(picture: np.ndarray, rng: Rng) -> np.ndarray:
     if rng.random() < 0.3:
         out = compressed(out, int(rng.integers(35, 92)))
     return out
+
+
+def lit(picture: np.ndarray, rng: Rng) -> tuple[np.ndarray, np.ndarray]:
+    """Markers and collimation, then ``toned``; float32 -> uint8, and the mask of the markers."""
+    height, width = picture.shape
+    marked = np.zeros(picture.shape, bool)
+    for _ in range(int(rng.choice([0, 0, 1, 1, 2, 3]))):
+        layer = metal.marker(picture.shape, rng)
+        marked |= layer > 0.25
+        picture = metal.attenuate(picture, layer, 255.0)
+    if rng.random() < 0.3:  # a collimator: black, or the bare plate white
+        box = (
+            (width * rng.uniform(0.42, 0.58), height * rng.uniform(0.42, 0.58)),
+            (width * rng.uniform(0.7, 1.1), height * rng.uniform(0.7, 1.1)),
+        )
+        field = np.zeros(picture.shape, np.float32)
+        cv2.fillPoly(field, [cv2.boxPoints((*box, float(rng.normal(0, 4)))).astype(np.int32)], 1.0)
+        field = cv2.GaussianBlur(field, (0, 0), rng.uniform(0.4, 4))
+        picture = picture * field + (1 - field) * float(rng.choice([0, 0, 8, 255]))
+    return toned(picture, rng), marked
