@@ -58,7 +58,7 @@ def main() -> None:
             planted["phantoms"] = labels.of_phantoms(Path(folder), args.planted, _say)
     results += [result for found_there, _ in planted.values() for result in found_there]
     kinds = {where: there for where, (_, there) in planted.items()}
-    turned = judged.orientation(judged.load()[0])
+    turned = judged.orientation(*judged.load())
     odd = real.truths(found)
     baseline = {
         "pyod": others.pyod(args.data / "radiographs", odd),

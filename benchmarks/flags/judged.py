@@ -19,7 +19,8 @@ from benchmarks.flags.tones import OTHERS, others
 from curate.flags import Film
 from curate.flags.grid import unpadded
 from curate.flags.heads import WHOLE, Features, say
-from curate.flags.perception import TURNS, Perception, joined, turned
+from curate.flags.perception import TURNS, Perception, joined, sigmoid, turned
+from curate.flags.rotation import NO_HAND
 
 ALARMS = 0.02
 """Share of films without a thing that may be flagged."""
@@ -168,19 +169,24 @@ def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
     return out
 
 
-def orientation(cases: Sequence[dict]) -> dict[str, Orientation]:
-    """Errors of ``fingers_deg``, by way of judging."""
+def orientation(cases: Sequence[dict], half: Mapping[str, float]) -> dict[str, Orientation]:
+    """Errors of ``fingers_deg``, by way of judging; a direction withheld from a hand is one of 180 degrees."""
     out = {}
     for kind, where in WHERE.items():
-        errors, wrong = [], []
+        errors, wrong, silent = [], [], {True: [], False: [], None: []}
         for case in cases:
+            withheld = bool(sigmoid(case[kind]["logits"]["not-a-hand"] - half["not-a-hand"]) >= NO_HAND)
+            silent[case["truth"]["not-a-hand"]].append(withheld)
             if case["fingers_deg"] is None:
                 continue
-            said = case[kind]["fingers_deg"]
+            said = None if withheld else case[kind]["fingers_deg"]
             errors.append(180.0 if said is None else abs((said - case["fingers_deg"] + 180) % 360 - 180))
             if errors[-1] > 45:
                 wrong.append(case["film"])
-        out[where] = Orientation(len(errors), float(np.median(errors)), float(np.percentile(errors, 90)), wrong)
+        withheld = f"{sum(silent[False])}/{len(silent[False])} hands, {sum(silent[True])}/{len(silent[True])} others"
+        out[where] = Orientation(
+            len(errors), float(np.median(errors)), float(np.percentile(errors, 90)), wrong, withheld
+        )
     return out
 
 
@@ -214,7 +220,7 @@ def table(cases: Sequence[dict], half: Mapping[str, float]) -> str:
         lines.append(r.row())
         films = {"missed": r.missed, "false alarms": r.false}
         lines += [f"  {kind}: {', '.join(names)}" for kind, names in films.items() if names]
-    for where, o in orientation(cases).items():
+    for where, o in orientation(cases, half).items():
         lines.append(f"fingers_deg      {where:<28} {o.row()}")
     lines += ["other tones, left-out fold: recall, false alarms", *tones(cases, half)]
     lines.append(composed(cases, half))

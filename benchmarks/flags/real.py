@@ -87,13 +87,14 @@ def results(real: Real) -> list[Result]:
 
 @dataclass(frozen=True)
 class Orientation:
-    """Errors of ``fingers_deg`` against the axis marked by eye, degrees; and films in a wrong quadrant or without
-    an answer."""
+    """Errors of ``fingers_deg`` against the axis marked by eye, degrees; films in a wrong quadrant or without
+    an answer; and from how many films with and without a hand a direction was withheld."""
 
     n: int
     median: float
     p90: float
     wrong: list[str]
+    withheld: str
 
     def to_dict(self) -> dict:
         return dict(self.__dict__)
@@ -101,4 +102,4 @@ class Orientation:
     def row(self) -> str:
         """The figures in words."""
         figures = f"n {self.n}, median error {self.median:.1f}, 90% under {self.p90:.1f} degrees"
-        return f"{figures}; wrong quadrant {self.wrong}"
+        return f"{figures}; wrong quadrant {self.wrong}; withheld from {self.withheld}"

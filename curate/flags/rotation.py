@@ -7,6 +7,10 @@ from curate.errors import LabelError
 from curate.flags.detector import PIXELS, FilmDetector
 from curate.flags.film import Film
 from curate.flags.result import Finding
+from curate.flags.thing import whole_score
+
+NO_HAND = 0.9
+"""Score of ``not-a-hand`` from which on a film is not asked where its fingers point."""
 
 HALF = 25.0
 """Degrees off up at which the score is 0.5. Hands laid down freely lean less (2 of 3 films of a set: under 10)."""
@@ -28,7 +32,7 @@ def look(film: Film) -> Finding:
             degrees = None
     if degrees is None:
         source = "picture"
-        degrees = film.seen.fingers_deg
+        degrees = None if whole_score("not-a-hand", film) >= NO_HAND else film.seen.fingers_deg
     if degrees is None:
         return Finding(0.0, "No hand was found whose fingers could point anywhere.", None, {"fingers_deg": None})
     degrees = round(degrees, 1) % 360

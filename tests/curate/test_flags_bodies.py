@@ -7,14 +7,14 @@ import pytest
 
 from benchmarks.flags import bodies, drawn
 from benchmarks.flags.sample import IGNORE
-from curate.flags import Film, run_detectors
+from curate.flags import Film, FilmFlags, run_detectors
 from curate.flags.heads import WHOLE, features, prepare
 from curate.phantom.film import make_film
 
 
-def raised(films: list[np.ndarray]) -> list[bool]:
+def said_of(films: list[np.ndarray]) -> list[FilmFlags]:
     named = [Film(str(k), str(k), pixels=lambda gray=gray: gray, digest=str(k)) for k, gray in enumerate(films)]
-    return [r.flagged == ("not-a-hand",) for r in run_detectors(named, ["not-a-hand"])]
+    return run_detectors(named, ["not-a-hand", "rotation"])
 
 
 @pytest.mark.parametrize("draw", [draw for draw, _ in bodies.PARTS], ids=lambda draw: draw.__name__)
@@ -69,7 +69,11 @@ def test_what_is_seen_of_drawn_bodies_is_made_once(tmp_path, monkeypatch):
     assert seen[0] == pytest.approx(features(prepare(again)).whole, rel=1e-4, abs=1e-4)
 
 
-def test_drawn_bodies_are_no_hands_and_phantoms_are():
+def test_drawn_bodies_are_no_hands_and_point_nowhere_and_phantoms_are_and_do():
     rng = np.random.default_rng(2026)
-    assert raised([bodies.body((352, 448), rng).astype(np.uint8) for _ in range(8)]) == [True] * 8
-    assert raised([make_film(5, number, 448).image for number in range(4)]) == [False] * 4
+    drawn_ones = said_of([bodies.body((352, 448), rng).astype(np.uint8) for _ in range(8)])
+    assert [r.flagged for r in drawn_ones] == [("not-a-hand",)] * 8
+    assert [r.measures["fingers_deg"] for r in drawn_ones] == [None] * 8
+    hands = said_of([make_film(5, number, 448).image for number in range(4)])
+    assert not any("not-a-hand" in r.flagged for r in hands)
+    assert all(r.measures["fingers_deg"] is not None for r in hands)
