@@ -140,11 +140,17 @@ def thresholds(cases: Sequence[dict], kind: str = "fold") -> dict[str, float]:
     return out
 
 
+def _levels(cases: Sequence[dict], half: Mapping[str, float]) -> dict[str, dict[int, Mapping[str, float]]]:
+    """Way of judging -> side of a film -> thresholds that it is judged by."""
+    others = {side: thresholds([c for c in cases if c["side"] != side], "half") for side in (0, 1)}
+    return {"fold": {0: half, 1: half}, "half": others}
+
+
 def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
     """Both ways of judging each flag. "other half": heads and threshold know nothing of the film's half of the studies;
     "left-out fold": heads know nothing of its fold, and ``half`` was set on these very scores."""
     shown = hand_shown()
-    levels = {side: thresholds([c for c in cases if c["side"] != side], "half") for side in (0, 1)}
+    levels = _levels(cases, half)
     out = []
     for name, flag in FLAGS.items():
         for kind, where in WHERE.items():
@@ -152,7 +158,7 @@ def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
             for case in cases:
                 truth = case["truth"][name]
                 if truth is not None:
-                    level = half[name] if kind == "fold" else levels[case["side"]][name]
+                    level = levels[kind][case["side"]][name]
                     said = {"": case[kind]["logits"], CLOSE: case[kind].get("close")}
                     found += [
                         (what, Case(case["film"], case["study"], truth, s[name], s[name] >= level))
@@ -171,15 +177,15 @@ def results(cases: Sequence[dict], half: Mapping[str, float]) -> list[Result]:
 
 def orientation(cases: Sequence[dict], half: Mapping[str, float]) -> dict[str, Orientation]:
     """Errors of ``fingers_deg``, by way of judging; a direction withheld from a hand is one of 180 degrees."""
-    out = {}
+    out, levels = {}, _levels(cases, half)
     for kind, where in WHERE.items():
         errors, wrong, silent = [], [], {True: [], False: [], None: []}
         for case in cases:
-            withheld = bool(sigmoid(case[kind]["logits"]["not-a-hand"] - half["not-a-hand"]) >= NO_HAND)
-            silent[case["truth"]["not-a-hand"]].append(withheld)
+            over = case[kind]["logits"]["not-a-hand"] - levels[kind][case["side"]]["not-a-hand"]
+            silent[case["truth"]["not-a-hand"]].append(bool(sigmoid(over) >= NO_HAND))
             if case["fingers_deg"] is None:
                 continue
-            said = None if withheld else case[kind]["fingers_deg"]
+            said = None if sigmoid(over) >= NO_HAND else case[kind]["fingers_deg"]
             errors.append(180.0 if said is None else abs((said - case["fingers_deg"] + 180) % 360 - 180))
             if errors[-1] > 45:
                 wrong.append(case["film"])

@@ -9,7 +9,7 @@ from curate.flags.film import Film
 from curate.flags.result import Finding
 from curate.flags.thing import whole_score
 
-NO_HAND = 0.9
+NO_HAND = 0.95
 """Score of ``not-a-hand`` from which on a film is not asked where its fingers point."""
 
 HALF = 25.0

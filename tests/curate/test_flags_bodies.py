@@ -53,6 +53,16 @@ def test_a_drawn_picture_says_what_can_be_said_of_it():
     assert all((a[0] == 1) == (a[1] == IGNORE) for a in said)
 
 
+def test_a_picture_said_to_be_inverted_is(monkeypatch):
+    shown = []
+    for share in (0, 1):
+        monkeypatch.setattr(drawn, "NEGATIVE", share)
+        shown.append(drawn.picture(np.random.default_rng(7)))
+    (plain, said), (negative, told) = shown
+    assert np.array_equal(negative, 255 - plain)
+    assert (said[0], told[0]) == (0, 1)
+
+
 def test_what_is_seen_of_drawn_bodies_is_made_once(tmp_path, monkeypatch):
     monkeypatch.setattr(drawn, "ROUNDS", 2)
     monkeypatch.setattr(drawn, "EACH", 2)
